@@ -1,0 +1,72 @@
+"""The one tree of errors.
+
+    InkcastError
+     ├─ UsageError          a command line that contradicts itself (exit code 2)
+     ├─ PictureError        a picture that cannot be read, or must not be
+     ├─ StoryError          a story or script that cannot become panels
+     ├─ CastError           a character or the cast library
+     ├─ BaseModelError      a base (SDXL folder, hub id, single file) that cannot be loaded or lacks a part
+     ├─ WeightsError        weights whose names, shapes or digest do not fit
+     ├─ EngineError         a method asked for something it cannot do
+     ├─ PageError           layout, lettering, fonts, templates
+     ├─ OutputError         a folder or file that cannot be written
+     ├─ TrainingError       recipes, data and checkpoints of training
+     └─ MissingExtraError   an optional dependency that is not installed
+
+Each message is one line: what is wrong, which value, what to do.
+"""
+
+from __future__ import annotations
+
+
+class InkcastError(Exception):
+    """Root of every error a person can cause or meet; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(InkcastError):
+    exit_code = 2
+
+
+class PictureError(InkcastError):
+    pass
+
+
+class StoryError(InkcastError):
+    pass
+
+
+class CastError(InkcastError):
+    pass
+
+
+class BaseModelError(InkcastError):
+    pass
+
+
+class WeightsError(InkcastError):
+    pass
+
+
+class EngineError(InkcastError):
+    pass
+
+
+class PageError(InkcastError):
+    pass
+
+
+class OutputError(InkcastError):
+    pass
+
+
+class TrainingError(InkcastError):
+    pass
+
+
+class MissingExtraError(InkcastError):
+    """An optional dependency is absent; names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package '{package}': run  pip install 'inkcast[{extra}]'")
