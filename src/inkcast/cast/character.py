@@ -6,27 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NewType
 
+from inkcast.images import Reference
+
 if TYPE_CHECKING:
-    from PIL import Image
     from torch import Tensor
+
+__all__ = ["Character", "CharacterId", "Identity", "Reference", "State"]
 
 CharacterId = NewType("CharacterId", str)
 
 
 @dataclass(frozen=True)
-class Reference:
-    """One picture of a character.
+class State:
+    """An outfit or age state that a script may ask for: "armour", "as a child". `description` goes into the prompt."""
 
-    `image` is RGB or RGBA as `inkcast.images.open_picture` returned it (alpha, where present, cuts the subject out);
-    `mask` (mode "L", same size, 255 = subject) overrides what segmentation would find; `digest` is the SHA-256 of the
-    file's bytes; `source` says where the picture came from, for messages.
-    """
-
-    image: Image.Image
-    digest: str
-    source: str = ""
-    view: str = "front"
-    mask: Image.Image | None = None
+    name: str
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class Character:
     pronouns: str = ""
     aliases: tuple[str, ...] = ()
     description: str = ""
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True)
