@@ -11,7 +11,7 @@ help:
 	@echo "make check   ruff, mypy, import-linter, documentation in step with the code"
 	@echo "make format  ruff's formatter and fixes"
 	@echo "make bench   time the parts of a comic"
-	@echo "make soak    draw comics for MINUTES (10): memory must not grow, pictures must not change"
+	@echo "make soak    the tests that run long: comics over and over, hundreds of pages, killed runs"
 	@echo "make docs    write docs/cli.md from the help texts"
 	@echo "make wheel   build the wheel, install it into a clean environment, draw the demo there"
 
@@ -41,8 +41,8 @@ bench:
 	@$(PYTHON) -m inkcast bench
 
 soak:
-	@scripts/setup plain
-	@$(PYTHON) scripts/soak.py --minutes $${MINUTES:-10}
+	@scripts/setup dev
+	$(PYTHON) -m pytest -m soak $(PYTEST)
 
 docs:
 	@scripts/setup dev
