@@ -1,7 +1,7 @@
 """The one seam into the UNet: what its attention layers read beyond their own input, and what they report.
 
-A method fills an `AttentionMemory` before the first step; the processors installed once (`layers.prepare`) read it. It
-travels as `cross_attention_kwargs={"memory": memory, "trace": trace}`. Processors own no parameters and no state.
+A method fills an `AttentionMemory` before the first step; the processors (`processors.py`, installed once by
+`layers.prepare`) read it. It travels as `cross_attention_kwargs={"memory": memory, "trace": trace}`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Layer = str  # a key of `unet.attn_processors`
+Layer = str  # an attention layer's module name: a key of `unet.attn_processors` without its ".processor"
 Size = tuple[int, int]  # height, width
 
 
@@ -49,7 +49,21 @@ Gate = Callable[[Float[Tensor, "rows subjects pixels"]], Float[Tensor, "rows sub
 def one_hot_gate(routing: Float[Tensor, "rows subjects pixels"]) -> Float[Tensor, "rows subjects pixels"]:
     """sigma(M): arg max over subjects, as 0 and 1 (AnyStory, under eq. 5). Passes no gradient."""
     winner = routing.argmax(dim=1, keepdim=True)
-    return torch.zeros_like(routing).scatter_(1, winner, 1.0).detach()
+    return torch.zeros_like(routing).scatter(1, winner, 1.0).detach()
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What `regions` and `present` allow at one resolution; made by `fitting.fit`.
+
+    `allowed` limits a routing map; `gates` stands in for sigma(M) where there is no router. `mask` and `reached` do the
+    same inside one softmax: which tokens a pixel may read, and whether there is any.
+    """
+
+    allowed: Float[Tensor, "rows subjects pixels"]
+    gates: Float[Tensor, "rows subjects pixels"]
+    mask: Bool[Tensor, "rows 1 pixels tokens"] | None = None
+    reached: Float[Tensor, "rows pixels 1"] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +77,11 @@ class AttentionMemory:
         pixels whose gate in the preceding cross-attention is 1 see a subject's columns (eq. 8); `reference_bias` is
         gamma of eq. 7 (0 = full strength, -inf = off).
     `router`, `gate`: M and sigma(M). Without a router and regions every gate is 1: leave the background out then.
-    `regions`: author's masks in [0, 1] per subject (no background), any size; 1 everywhere = free. They limit where the
-        router may put a subject, or stand in for it.
-    `present`: which subjects exist in each row (columns as in `subjects`, background included), for ragged batches.
+    `regions`: author's masks in [0, 1], any size, 1 everywhere = free. They limit where the router may put a subject,
+        or stand in for it. 5-d subjects: one each, without the background; 4-d: one per equal block of tokens.
+    `present`: which subjects exist in each row (columns as in `regions`), for ragged training batches.
     `guided`: rows are [negative…, positive…]; the positive half alone serves a batch of half the rows.
-    `grid`, `region_maps`: filled in by `fit`; pixel count -> (height, width), and -> routing map made of `regions`.
+    `grid`, `region_maps`: filled in by `fitting.fit`; pixel count -> (height, width), -> what `regions` allow there.
     """
 
     text: Mapping[Layer, KeyValue] = field(default_factory=dict)
@@ -81,14 +95,15 @@ class AttentionMemory:
     reference_bias: float | Float[Tensor, " rows"] = 0.0
     guided: bool = False
     grid: Mapping[int, Size] = field(default_factory=dict)
-    region_maps: Mapping[int, Tensor] = field(default_factory=dict)
+    region_maps: Mapping[int, Regions] = field(default_factory=dict)
 
 
 class AttentionTrace:
     """What the attention layers report, keyed by layer; the step callback harvests and resets it.
 
     `routing`: M as the router returned it `[rows, subjects + 1, pixels]`, with gradients (AnyStory eq. 4).
-    `gates`: sigma(M) after regions, same shape; the next self-attention reads it.
+    `gates`: sigma(M) after regions, same shape; the next self-attention reads it. In training reset after
+        backward, since gradient checkpointing runs layers again.
     `attention`: head mean of the subjects' softmax, only with `record_attention=True`, with gradients:
         `[rows, pixels, tokens]` for 4-d subjects (StoryMaker eq. 11), `[rows, subjects, pixels, tokens]` for 5-d.
     A plain object on purpose: offload hooks copy mappings, and copies would be lost. Required with a router.

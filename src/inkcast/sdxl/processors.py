@@ -1,0 +1,211 @@
+"""The only code of ours that runs inside the UNet: attention processors without parameters and without state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import AttnProcessor2_0
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from inkcast.errors import EngineError
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Layer, Regions, Size
+
+_STOCK = AttnProcessor2_0()
+
+
+def split_heads(x: Float[Tensor, "*rows tokens channels"], heads: int) -> Float[Tensor, "*rows heads tokens head_dim"]:
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def _merge_heads(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)
+
+
+def serve(x: Tensor, batch: int, guided: bool) -> Tensor:
+    """The rows of a memory's tensor for a UNet batch: all of them, or the positive half once guidance has ended."""
+    if x.shape[0] == batch:
+        return x
+    if guided and x.shape[0] == 2 * batch:
+        return x[batch:]
+    raise EngineError(
+        f"the attention memory has {x.shape[0]} rows but the UNet's batch has {batch}: build it with rows()"
+    )
+
+
+def _serve_scalar(x: float | Tensor, batch: int, guided: bool) -> float | Tensor:
+    return serve(x, batch, guided).view(-1, 1, 1) if isinstance(x, Tensor) else x
+
+
+def _regions(memory: AttentionMemory, pixels: int) -> Regions | None:
+    if memory.regions is None and memory.present is None:
+        return None
+    if pixels not in memory.region_maps:
+        raise EngineError(
+            f"regions were not made for {pixels} pixels: pass the memory through fit() with the latents' size"
+        )
+    return memory.region_maps[pixels]
+
+
+def _routed(
+    layer: Layer, latents: Tensor, memory: AttentionMemory, trace: AttentionTrace | None
+) -> Float[Tensor, "rows subjects pixels"] | None:
+    """The gates of eq. 5, from the router, from regions, or None where nothing limits a subject."""
+    batch, pixels = latents.shape[:2]
+    regions = _regions(memory, pixels)
+    if memory.router is None:
+        return None if regions is None else serve(regions.gates, batch, memory.guided)
+    if trace is None:
+        raise EngineError("a router needs a trace: pass an AttentionTrace beside the memory")
+    trace.routing[layer] = routing = memory.router(layer, latents)
+    if regions is not None:
+        routing = routing * serve(regions.allowed, batch, memory.guided)
+        # Where nobody may be, the background wins the arg max instead of the first subject.
+        routing = torch.cat([routing[:, :-1], routing[:, -1:].clamp_min(torch.finfo(routing.dtype).tiny)], dim=1)
+    trace.gates[layer] = gates = memory.gate(routing)
+    return gates
+
+
+def _resized(gates: Tensor, pixels: int, grid: Mapping[int, Size]) -> Tensor:
+    """Nearest-neighbour gates at another resolution of the UNet."""
+    if gates.shape[-1] == pixels:
+        return gates
+    if pixels not in grid or gates.shape[-1] not in grid:
+        raise EngineError(f"no grid for {pixels} pixels: pass the memory through fit() with the latents' size")
+    return F.interpolate(gates.unflatten(-1, grid[gates.shape[-1]]), size=grid[pixels]).flatten(2)
+
+
+def reference_mask(
+    gates: Float[Tensor, "rows subjects pixels"], gamma: float | Tensor, tokens: int
+) -> Float[Tensor, "rows 1 pixels columns"]:
+    """Bias({M_i}, gamma) without its leading zeros (AnyStory eq. 7-8): gamma where the gate is 1, else -inf."""
+    bias = torch.where(gates > 0.5, gamma, -torch.inf).to(gates.dtype)
+    return rearrange(bias, "rows subjects pixels -> rows 1 pixels subjects 1").expand(-1, -1, -1, -1, tokens).flatten(3)
+
+
+@dataclass(frozen=True)
+class SelfAttention:
+    """Self-attention with reference columns (AnyStory eq. 6). `preceding`: the cross-attention run before, if any."""
+
+    layer: Layer
+    preceding: Layer | None
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Float[Tensor, "rows pixels channels"],
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        memory: AttentionMemory | None = None,
+        trace: AttentionTrace | None = None,
+    ) -> Tensor:
+        if memory is None or self.layer not in memory.reference:
+            return _STOCK(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        batch = hidden_states.shape[0]
+        reference = memory.reference[self.layer]
+        reference_key = serve(reference.key, batch, memory.guided)
+        reference_value = serve(reference.value, batch, memory.guided)
+        query = split_heads(attn.to_q(hidden_states), attn.heads)
+        key = torch.cat([split_heads(attn.to_k(hidden_states), attn.heads), *reference_key.unbind(1)], dim=2)
+        value = torch.cat([split_heads(attn.to_v(hidden_states), attn.heads), *reference_value.unbind(1)], dim=2)
+        bias = self._bias(memory, trace, hidden_states, subjects=reference_key.shape[1], tokens=reference_key.shape[3])
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return attn.to_out[1](attn.to_out[0](_merge_heads(out)))
+
+    def _bias(
+        self, memory: AttentionMemory, trace: AttentionTrace | None, latents: Tensor, subjects: int, tokens: int
+    ) -> Tensor | None:
+        batch, pixels = latents.shape[:2]
+        gates = self._gates(memory, trace, batch, pixels)
+        gamma = _serve_scalar(memory.reference_bias, batch, memory.guided)
+        if gates is None:
+            if not isinstance(gamma, Tensor) and gamma == 0.0:
+                return None
+            gates = latents.new_ones(batch, subjects, pixels)
+        columns = reference_mask(gates[:, :subjects].to(latents.dtype), gamma, tokens)
+        return F.pad(columns, (pixels, 0))
+
+    def _gates(self, memory: AttentionMemory, trace: AttentionTrace | None, batch: int, pixels: int) -> Tensor | None:
+        if memory.router is None:
+            regions = _regions(memory, pixels)
+            return None if regions is None else serve(regions.gates, batch, memory.guided)
+        if trace is None or self.preceding not in trace.gates:
+            raise EngineError(f"no routing map precedes {self.layer}: give it no reference columns, and pass a trace")
+        return _resized(trace.gates[self.preceding], pixels, memory.grid)
+
+
+@dataclass(frozen=True)
+class CrossAttention:
+    """Cross-attention over the prompt, plus decoupled over subjects (AnyStory eq. 5, StoryMaker eq. 3)."""
+
+    layer: Layer
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Float[Tensor, "rows pixels channels"],
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        memory: AttentionMemory | None = None,
+        trace: AttentionTrace | None = None,
+    ) -> Tensor:
+        if memory is None:
+            return _STOCK(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        batch = hidden_states.shape[0]
+        query = split_heads(attn.to_q(hidden_states), attn.heads)
+        text = memory.text.get(self.layer)
+        if text is not None:
+            key, value = serve(text.key, batch, memory.guided), serve(text.value, batch, memory.guided)
+        else:
+            key = split_heads(attn.to_k(encoder_hidden_states), attn.heads)
+            value = split_heads(attn.to_v(encoder_hidden_states), attn.heads)
+        if attention_mask is not None:
+            attention_mask = attn.prepare_attention_mask(attention_mask, key.shape[2], batch, out_dim=4)
+        out = _merge_heads(F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask))
+        gates = _routed(self.layer, hidden_states, memory, trace)
+        subjects = memory.subjects.get(self.layer)
+        scale = _serve_scalar(memory.subject_scale, batch, memory.guided)
+        if subjects is not None and (isinstance(scale, Tensor) or scale != 0.0):
+            key, value = serve(subjects.key, batch, memory.guided), serve(subjects.value, batch, memory.guided)
+            if trace is not None and trace.record_attention:
+                trace.attention[self.layer] = _attention_map(query, key)
+            regions = _regions(memory, hidden_states.shape[1])
+            together = _one_softmax(query, key, value, regions, memory) if key.ndim == 4 else None
+            out = out + scale * (_gated_sum(query, key, value, gates) if together is None else together)
+        return attn.to_out[1](attn.to_out[0](out))
+
+
+def _one_softmax(query: Tensor, key: Tensor, value: Tensor, regions: Regions | None, memory: AttentionMemory) -> Tensor:
+    """Softmax(Q K^T / sqrt(d)) V over all subjects' tokens together (StoryMaker eq. 3)."""
+    if regions is None or regions.mask is None or regions.reached is None:
+        return _merge_heads(F.scaled_dot_product_attention(query, key, value))
+    batch = query.shape[0]
+    mask = serve(regions.mask, batch, memory.guided)
+    out = _merge_heads(F.scaled_dot_product_attention(query, key, value, attn_mask=mask))
+    return out * serve(regions.reached, batch, memory.guided).to(out.dtype)
+
+
+def _gated_sum(query: Tensor, key: Tensor, value: Tensor, gates: Tensor | None) -> Tensor:
+    """sum_i sigma(M_i) * Softmax(Q K_i^T / sqrt(d)) V_i (AnyStory eq. 5, second line without eta)."""
+    terms = [
+        _merge_heads(F.scaled_dot_product_attention(query, k, v))
+        for k, v in zip(key.unbind(1), value.unbind(1), strict=True)
+    ]
+    if gates is not None:
+        terms = [gates[:, i, :, None].to(term.dtype) * term for i, term in enumerate(terms)]
+    return torch.stack(terms).sum(dim=0)
+
+
+def _attention_map(query: Tensor, key: Tensor) -> Tensor:
+    """Head mean of Softmax(Q K^T / sqrt(d)), in float32."""
+    if key.ndim == 5:
+        query = query.unsqueeze(1)
+    scores = query.float() @ key.float().transpose(-1, -2) * query.shape[-1] ** -0.5
+    return scores.softmax(dim=-1).mean(dim=-3)

@@ -1,0 +1,158 @@
+"""A tiny random SDXL (or SD) base made of real diffusers and transformers classes, written as a diffusers folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+TEXT_DIM = 32
+PICTURE = 64  # pixels; the VAE's factor is 8, so latents are 8 x 8
+WORDS = """a the in on of and with at to girl boy cat bear robot park beach street hugs waves sits runs red blue green
+hair long short day night , . mira stone tom reed ann lee ben close up wide shot flat drawing zqa zqb""".split()
+
+
+def tokenizer() -> CLIPTokenizer:
+    """Byte-level CLIP BPE in which every one of `WORDS` is one token."""
+    letters = [chr(code) for code in range(33, 127)]
+    vocabulary = letters + [letter + "</w>" for letter in letters]
+    merges: list[tuple[str, str]] = []
+    for word in WORDS:
+        pieces = [*word[:-1], word[-1] + "</w>"]
+        while len(pieces) > 1:
+            pair = (pieces[0], pieces[1])
+            if pair not in merges:
+                merges.append(pair)
+                vocabulary.append("".join(pair))
+            pieces = ["".join(pair), *pieces[2:]]
+    vocabulary = list(dict.fromkeys([*vocabulary, "<|startoftext|>", "<|endoftext|>"]))
+    return CLIPTokenizer(
+        vocab={token: index for index, token in enumerate(vocabulary)}, merges=merges, model_max_length=77
+    )
+
+
+def unet(**changes: object) -> UNet2DConditionModel:
+    """SDXL's block types: no attention, then two resolutions with one and two transformer blocks; 22 attention layers."""
+    config: dict[str, object] = dict(
+        sample_size=PICTURE // 8,
+        block_out_channels=(16, 32, 32),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 2),
+        attention_head_dim=(2, 2, 4),
+        cross_attention_dim=2 * TEXT_DIM,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + TEXT_DIM,
+        norm_num_groups=8,
+    )
+    return UNet2DConditionModel(**(config | changes)).eval()
+
+
+def vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=PICTURE,
+        scaling_factor=0.13025,
+    ).eval()
+
+
+def text_config(vocabulary: CLIPTokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=TEXT_DIM,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        projection_dim=TEXT_DIM,
+        bos_token_id=vocabulary.bos_token_id,
+        eos_token_id=vocabulary.eos_token_id,
+        pad_token_id=vocabulary.pad_token_id,
+    )
+
+
+def image_encoder() -> CLIPVisionModelWithProjection:
+    """A CLIP vision model at 32 px with 8 px patches: 17 tokens of 32 channels."""
+    config = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+        projection_dim=32,
+    )
+    return CLIPVisionModelWithProjection(config).eval()
+
+
+def controlnet(model: UNet2DConditionModel) -> ControlNetModel:
+    return ControlNetModel.from_unet(model, conditioning_embedding_out_channels=(8, 8, 8, 8)).eval()
+
+
+def pipeline() -> StableDiffusionXLPipeline:
+    """The whole base in memory, seeded: equal weights at every call."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    return StableDiffusionXLPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config(words)).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(words)).eval(),
+        tokenizer=words,
+        tokenizer_2=tokenizer(),
+        unet=unet(),
+        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        add_watermarker=False,
+    )
+
+
+def sd_pipeline() -> StableDiffusionPipeline:
+    """A tiny base of family "sd": one text encoder, no added conditioning."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    plain = dict(
+        addition_embed_type=None,
+        addition_time_embed_dim=None,
+        projection_class_embeddings_input_dim=None,
+        cross_attention_dim=TEXT_DIM,
+    )
+    return StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config(words)).eval(),
+        tokenizer=words,
+        unet=unet(**plain),
+        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def tiny_base(folder: Path) -> Path:
+    """Writes the SDXL base with its vision encoder under `folder` as users have it on disk; returns the folder."""
+    pipeline().save_pretrained(folder)
+    torch.manual_seed(1)
+    image_encoder().save_pretrained(folder / "image_encoder")
+    return folder
