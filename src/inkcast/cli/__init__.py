@@ -35,6 +35,7 @@ COMMANDS = {
     "redraw": Entry("inkcast.cli.page", "Draw one panel of a finished comic again."),
     "page": Entry("inkcast.cli.page", "Letter and lay out a finished comic again, without drawing."),
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
+    "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }
 

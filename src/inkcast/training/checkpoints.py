@@ -1,0 +1,105 @@
+"""Checkpoints of a run: whole folders or none, the last few kept.
+
+`<run>/checkpoints/step-00001000/` holds accelerate's state (weights, optimiser, loss scale, chance), the averaged
+weights and `progress.json`, the marker that it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from inkcast.errors import TrainingError
+from inkcast.files import TEMPORARY, replacing_folder
+from inkcast.training.ema import Average, trained
+
+MARKER = "progress.json"
+WEIGHTS = "weights.safetensors"
+AVERAGE = "average.safetensors"
+
+
+@dataclass
+class Progress:
+    """Updates done, and the seconds they took; the next sample is `updates * batch`."""
+
+    updates: int = 0
+    seconds: float = 0.0
+
+
+def existing(run: Path) -> list[Path]:
+    """The run's whole checkpoints, oldest first."""
+    return sorted(marker.parent for marker in (run / "checkpoints").glob(f"step-*/{MARKER}"))
+
+
+def save(
+    run: Path, accelerator: Accelerator, module: nn.Module, average: Average | None, progress: Progress, keep: int
+) -> None:
+    """Writes a checkpoint under its final name only when it is whole, then removes all but the last `keep`.
+
+    Every process calls this together: each writes its own chance, the first one the rest.
+    """
+    target = run / "checkpoints" / f"step-{progress.updates:08d}"
+    staging = run / "checkpoints" / f"{TEMPORARY}{progress.updates}"
+    if accelerator.is_main_process:
+        shutil.rmtree(staging, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(staging))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        with replacing_folder(target, MARKER, overwrite=True) as folder:
+            for part in staging.iterdir():
+                part.rename(folder / part.name)
+            save_file(trained(module), folder / WEIGHTS)
+            if average is not None:
+                save_file(average.tensors, folder / AVERAGE)
+            (folder / MARKER).write_text(json.dumps(asdict(progress)) + "\n")
+        shutil.rmtree(staging, ignore_errors=True)
+        for old in existing(run)[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def load(run: Path, accelerator: Accelerator, average: Average | None) -> Progress:
+    """Puts the run's last checkpoint back into what `accelerator` prepared and into `average`; `TrainingError` if none."""
+    found = existing(run)
+    if not found:
+        raise TrainingError(f"nothing to resume in {run}: no whole checkpoint; start without --resume")
+    accelerator.load_state(str(found[-1]))
+    if average is not None:
+        average.load(load_file(found[-1] / AVERAGE))
+    return Progress(**json.loads((found[-1] / MARKER).read_text()))
+
+
+def initialise(module: nn.Module, path: Path) -> None:
+    """Starts `module` from trained weights: a run's folder (its last checkpoint), a checkpoint, or a safetensors file.
+
+    Averaged weights are taken where there are any. Raises `TrainingError` if there are none or they do not fit.
+    """
+    tensors = read_weights(path)
+    own = dict(module.named_parameters())
+    wrong = [name for name, value in tensors.items() if name not in own or own[name].shape != value.shape]
+    missing = [name for name, value in own.items() if value.requires_grad and name not in tensors]
+    if wrong or missing:
+        odd = (wrong + missing)[0]
+        raise TrainingError(f"init={path}: {len(wrong) + len(missing)} weights do not fit this recipe, first '{odd}'")
+    for name, value in tensors.items():
+        own[name].data.copy_(value)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    if path.is_dir():
+        folder = (existing(path) or [path])[-1]
+        path = folder / AVERAGE if (folder / AVERAGE).exists() else folder / WEIGHTS
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"init={path}: cannot read weights ({error}); name a run's folder or a .safetensors"
+        ) from None

@@ -1,0 +1,73 @@
+"""What the trainer asks of a thing to be trained, and the objectives by name."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from inkcast.errors import TrainingError
+from inkcast.training.recipe import Recipe, Table, check
+
+Sample = Mapping[str, Tensor]
+
+
+class Source(Protocol):
+    """An endless, ordered supply: sample `index` is a function of the index alone, all its chance included.
+
+    That is what makes a resumed run, and a run on several processes, see exactly what an uninterrupted one sees.
+    """
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+class Objective(Protocol):
+    """`module(batch)` maps a batch of collated samples to `{"loss": scalar, metric: scalar, …}`; what of it requires
+    gradients is trained and checkpointed. Frozen parts that need no checkpoint stay outside of `module`."""
+
+    module: nn.Module
+    source: Source
+
+    def picture(self) -> Tensor | None:
+        """A sample grid, uint8 [height, width, 3], or None; called with the averaged weights in place."""
+
+    def export(self, folder: Path) -> None:
+        """Writes the trained parts as they are used into an empty folder; called with the averaged weights in place."""
+
+
+class Builder(Protocol):
+    def __call__(self, parameters: Any, recipe: Recipe, device: torch.device) -> Objective: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an objective lives: a module with a table `Parameters` and a function `build`."""
+
+    module: str
+    help: str
+
+
+OBJECTIVES: Mapping[str, Entry] = {
+    "toon-vae": Entry("inkcast.training.toon_vae", "the toon base's autoencoder, on pictures drawn on the fly"),
+}
+
+
+def build_objective(recipe: Recipe, device: torch.device) -> Objective:
+    """The recipe's objective, its parameters checked; raises `TrainingError` for an unknown name."""
+    if recipe.objective not in OBJECTIVES:
+        raise TrainingError(f"unknown objective '{recipe.objective}'; known: {', '.join(OBJECTIVES)}")
+    module = import_module(OBJECTIVES[recipe.objective].module)
+    parameters: Table = check(module.Parameters, recipe.parameters, f"recipe {recipe.name}: parameters")
+    return module.build(parameters, recipe, device)
+
+
+def generator(*words: int | str) -> np.random.Generator:
+    """Chance that depends on the words alone (seed, purpose, index), on every machine the same."""
+    return np.random.default_rng([zlib.crc32(word.encode()) if isinstance(word, str) else word for word in words])

@@ -1,0 +1,262 @@
+"""One training run: draw batches, step, log, show, checkpoint; stop at any moment, resume exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor, nn
+
+from inkcast.errors import TrainingError
+from inkcast.files import replacing_folder, write_text
+from inkcast.images import save_png
+from inkcast.training import checkpoints
+from inkcast.training.checkpoints import Progress
+from inkcast.training.ema import Average
+from inkcast.training.loading import batches
+from inkcast.training.objective import Objective, build_objective
+from inkcast.training.recipe import Recipe
+from inkcast.training.schedule import done, rate
+
+RECIPE = "recipe.json"
+LOG = "log.jsonl"
+EXPORTED = "export.json"
+
+Report = Callable[[float, dict[str, Any]], None]
+
+
+@dataclass
+class Window:
+    """What happened since the last line of the log."""
+
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+    updates: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, losses: dict[str, Tensor], weight: float) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + weight * value.detach()
+
+    def line(self, progress: Progress, batch: int) -> dict[str, Any]:
+        """The window as one record: means, images per second, and the share of the time spent waiting for data."""
+        seconds = time.monotonic() - self.started
+        return {
+            "step": progress.updates,
+            **{name: float(f"{float(value) / self.updates:.6g}") for name, value in self.sums.items()},
+            "images_per_second": round(self.updates * batch / seconds, 2),
+            "waiting": round(self.waited / seconds, 4),
+            "minutes": round(progress.seconds / 60, 3),
+        }
+
+
+def train(recipe: Recipe, resume: bool = False, report: Report = lambda fraction, line: None) -> Path:
+    """Runs `recipe` to its end, or until it is asked to stop, and returns the run's folder.
+
+    The folder gets `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which always belongs to the last
+    checkpoint. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
+    """
+    return Run(recipe, resume, report).run()
+
+
+class Run:
+    """A training run on this process; several processes (torchrun) each hold one."""
+
+    def __init__(self, recipe: Recipe, resume: bool, report: Report) -> None:
+        if not recipe.steps and not recipe.max_minutes:
+            raise TrainingError(f"recipe {recipe.name} has no end: give steps, max_minutes or both")
+        self.recipe, self.folder, self.report = recipe, recipe.folder, report
+        self.accelerator = start_accelerator(recipe)
+        claim(self.folder, recipe, resume, self.accelerator)
+        torch.manual_seed(recipe.seed)
+        self.objective: Objective = build_objective(recipe, self.accelerator.device)
+        self.module: nn.Module = self.objective.module.to(self.accelerator.device)
+        if recipe.channels_last:
+            self.module.to(memory_format=torch.channels_last)
+        if recipe.init is not None:
+            checkpoints.initialise(self.module, recipe.init)
+        self.parameters = [p for p in self.module.parameters() if p.requires_grad]
+        self.average = Average(self.module, recipe.ema) if recipe.ema else None
+        if recipe.compile:
+            self.module.compile()
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=recipe.optimizer.learning_rate,
+            betas=recipe.optimizer.betas,
+            weight_decay=recipe.optimizer.weight_decay,
+            eps=recipe.optimizer.epsilon,
+            fused=True,
+        )
+        self.model, self.prepared = self.accelerator.prepare(self.module, self.optimizer)
+        self.progress = checkpoints.load(self.folder, self.accelerator, self.average) if resume else Progress()
+        self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
+
+    def run(self) -> Path:
+        processes, process = self.accelerator.num_processes, self.accelerator.process_index
+        supply = batches(self.objective.source, self.recipe, process, processes, self.progress.updates)
+        window = Window()
+        self.model.train()
+        with stopping() as stop:
+            while not self.agreed(done(self.recipe, self.progress) >= 1.0 or stop.is_set):
+                self.update(supply, window)
+                if self.progress.updates % self.recipe.log_every == 0:
+                    self.log(window)
+                    window = Window()
+                if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
+                    self.show()
+                if self.agreed(self.checkpoint_due()):
+                    self.checkpoint()
+            if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
+                self.checkpoint()
+        self.show()
+        return self.folder
+
+    def update(self, supply: Iterator[dict[str, Tensor]], window: Window) -> None:
+        """One update of the weights from `accumulate` batches; chance inside it depends on seed, update and process alone."""
+        recipe, started = self.recipe, time.monotonic()
+        factor = rate(recipe.schedule, self.progress.updates, done(recipe, self.progress))
+        for group in self.prepared.param_groups:
+            group["lr"] = factor * recipe.optimizer.learning_rate
+        torch.manual_seed(hash((recipe.seed, self.progress.updates, self.accelerator.process_index)) % 2**63)
+        for _ in range(recipe.accumulate):
+            waiting = time.monotonic()
+            batch = next(supply)
+            window.waited += time.monotonic() - waiting
+            batch = {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
+            with self.accelerator.accumulate(self.model):
+                with self.accelerator.autocast():
+                    losses = self.model(batch)
+                self.accelerator.backward(losses["loss"])
+                window.add(losses, 1 / recipe.accumulate)
+                if self.accelerator.sync_gradients:
+                    norm = self.accelerator.clip_grad_norm_(self.parameters, recipe.optimizer.clip or math.inf)
+                    window.add({"gradient_norm": norm}, 1.0)
+                self.prepared.step()
+                self.prepared.zero_grad()
+        self.progress.updates += 1
+        window.updates += 1
+        if self.average is not None:
+            self.average.update(self.progress.updates)
+        self.progress.seconds += time.monotonic() - started
+
+    def log(self, window: Window) -> None:
+        """Appends a line to the log; a loss that is no number ends the run before it is checkpointed."""
+        line = window.line(self.progress, self.recipe.batch)
+        if not math.isfinite(line["loss"]):
+            raise TrainingError(
+                f"the loss is {line['loss']} at update {self.progress.updates}: resume with a lower "
+                "optimizer.learning_rate or precision=no"
+            )
+        line["learning_rate"] = self.prepared.param_groups[0]["lr"]
+        if self.accelerator.is_main_process:
+            with (self.folder / LOG).open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            self.report(done(self.recipe, self.progress), line)
+        if self.recipe.tensorboard:
+            self.accelerator.log({k: v for k, v in line.items() if k != "step"}, step=self.progress.updates)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The module in evaluation with its averaged weights, without gradients."""
+        self.module.eval()
+        with torch.no_grad(), self.average.applied() if self.average is not None else contextlib.nullcontext():
+            yield
+        self.module.train()
+
+    def show(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        with self.averaged():
+            picture = self.objective.picture()
+        if picture is not None:
+            save_png(
+                Image.fromarray(picture.numpy()), self.folder / "samples" / f"step-{self.progress.updates:08d}.png"
+            )
+
+    def checkpoint_due(self) -> bool:
+        every, minutes = self.recipe.checkpoints.every, self.recipe.checkpoints.minutes
+        by_step = bool(every) and self.progress.updates % every == 0
+        return by_step or bool(minutes) and self.progress.seconds - self.saved_at >= 60 * minutes
+
+    def checkpoint(self) -> None:
+        """Saves the state, then exports the averaged weights."""
+        keep = self.recipe.checkpoints.keep
+        checkpoints.save(self.folder, self.accelerator, self.module, self.average, self.progress, keep)
+        self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
+        if self.accelerator.is_main_process:
+            with self.averaged(), replacing_folder(self.folder / "export", EXPORTED, overwrite=True) as folder:
+                self.objective.export(folder)
+                (folder / EXPORTED).write_text(
+                    json.dumps({"run": self.recipe.name, "step": self.progress.updates}) + "\n"
+                )
+
+    def agreed(self, wish: bool) -> bool:
+        """Whether any process wishes so: clocks and signals may differ between them, what they do may not."""
+        if self.accelerator.num_processes == 1:
+            return wish
+        return bool(self.accelerator.reduce(torch.tensor(float(wish), device=self.accelerator.device)) > 0)
+
+
+def start_accelerator(recipe: Recipe) -> Accelerator:
+    accelerator = Accelerator(
+        mixed_precision=recipe.precision,
+        gradient_accumulation_steps=recipe.accumulate,
+        cpu=recipe.device == "cpu",
+        log_with="tensorboard" if recipe.tensorboard else None,
+        project_dir=str(recipe.folder),
+    )
+    if recipe.tensorboard:
+        accelerator.init_trackers("tensorboard")
+    return accelerator
+
+
+def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> None:
+    """Takes the run's folder: a new one unless resuming, the same objective and parameters if resuming."""
+    if not resume and checkpoints.existing(folder):
+        raise TrainingError(f"{folder} holds a run already: give --resume to go on, or --set out=… for another folder")
+    if resume and (folder / RECIPE).exists():
+        before = json.loads((folder / RECIPE).read_text())
+        now = json.loads(recipe.model_dump_json())
+        changed = [key for key in ("objective", "parameters", "seed", "batch") if before.get(key) != now[key]]
+        if changed:
+            raise TrainingError(
+                f"{folder} was begun with another {', '.join(changed)}; go on with the same, or start anew with init={folder}"
+            )
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / RECIPE, recipe.model_dump_json(indent=2) + "\n")
+
+
+@dataclass
+class Stop:
+    is_set: bool = False
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Stop]:
+    """Lets SIGTERM and SIGINT ask for a stop instead of tearing an update apart; a second one acts at once."""
+    stop, before = Stop(), {}
+
+    def ask(number: int, frame: Any) -> None:
+        stop.is_set = True
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):
+            before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
