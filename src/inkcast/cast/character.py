@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, Literal, NewType
 
 from inkcast.images import Reference
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Character", "CharacterId", "Identity", "Reference", "State"]
+__all__ = ["Character", "CharacterId", "Identity", "Pronoun", "Reference", "State", "View"]
 
 CharacterId = NewType("CharacterId", str)
+Pronoun = Literal["she", "he", "they", "it"]
+View = Literal["front", "side", "back", "close-up"]
 
 
 @dataclass(frozen=True)

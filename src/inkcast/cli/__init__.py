@@ -34,6 +34,7 @@ COMMANDS = {
     "make": Entry("inkcast.cli.make", "Draw a comic from a story and a cast."),
     "redraw": Entry("inkcast.cli.page", "Draw one panel of a finished comic again."),
     "page": Entry("inkcast.cli.page", "Letter and lay out a finished comic again, without drawing."),
+    "cast": Entry("inkcast.cli.cast", "Keep characters between comics.", group=True),
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),

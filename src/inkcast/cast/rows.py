@@ -1,0 +1,155 @@
+"""Characters to and from the rows of their tables, inside a session that the caller opened."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlmodel import Session, select
+
+from inkcast.cast.character import CharacterId, State
+from inkcast.cast.names import clean_name, clean_pronouns, clean_text, clean_view, name_key
+from inkcast.cast.record import CharacterRecord, Entry, IdentityEntry, IdentityRecord, ReferenceEntry, ReferenceRecord
+from inkcast.cast.tables import CharacterRow, IdentityRow, NameRow, ReferenceRow, StateRow
+from inkcast.errors import CastError
+from inkcast.files import shown
+
+Row = TypeVar("Row", NameRow, StateRow, ReferenceRow, IdentityRow)
+
+_ORDER: dict[type, tuple[str, ...]] = {
+    NameRow: ("position",),
+    StateRow: ("position",),
+    ReferenceRow: ("position",),
+    IdentityRow: ("engine", "weights_digest", "references_digest"),
+}
+
+
+def of(session: Session, table: type[Row], character_id: str) -> Sequence[Row]:
+    """The rows of one character, in their order."""
+    chosen = select(table).where(table.character_id == character_id)
+    return session.exec(chosen.order_by(*_ORDER[table])).all()
+
+
+def entry(session: Session, character: CharacterRow) -> Entry:
+    """A character as the library lists it."""
+    names = of(session, NameRow, character.id)
+    return Entry(
+        id=CharacterId(character.id),
+        name=names[0].text,
+        aliases=tuple(row.text for row in names[1:]),
+        pronouns=character.pronouns,
+        description=character.description,
+        states=tuple(State(row.name, row.description) for row in of(session, StateRow, character.id)),
+        references=tuple(
+            ReferenceEntry(row.picture, row.mask, row.view, row.source, row.consent, row.state)
+            for row in of(session, ReferenceRow, character.id)
+        ),
+        identities=tuple(
+            IdentityEntry(row.engine, row.weights_digest, row.references_digest)
+            for row in of(session, IdentityRow, character.id)
+        ),
+    )
+
+
+def clean(record: CharacterRecord) -> CharacterRecord:
+    """`record` as the tables may hold it; raises CastError for words they may not."""
+    return dataclasses.replace(
+        record,
+        name=clean_name(record.name),
+        aliases=tuple(clean_name(alias, "alias") for alias in record.aliases),
+        pronouns=clean_pronouns(record.pronouns),
+        description=clean_text(record.description, "description"),
+        states=tuple(
+            State(clean_name(state.name, "state"), clean_text(state.description, "description of a state"))
+            for state in record.states
+        ),
+        references=tuple(
+            dataclasses.replace(
+                reference,
+                view=clean_view(reference.view),
+                source=clean_text(reference.source, "source"),
+                consent=clean_text(reference.consent, "consent"),
+                state=clean_name(reference.state, "state") if reference.state else "",
+            )
+            for reference in record.references
+        ),
+    )
+
+
+def put(session: Session, character: CharacterRow, record: CharacterRecord, store: Callable[[bytes], str]) -> None:
+    """Writes a clean record into the rows of `character`; what it leaves empty stays. `store` keeps a picture."""
+    character.pronouns = record.pronouns or character.pronouns
+    character.description = record.description or character.description
+    session.add(character)
+    _put_names(session, character.id, (record.name, *record.aliases))
+    named = {name_key(state.name) for state in record.states}
+    shown_states = [State(reference.state) for reference in record.references if reference.state]
+    _put_states(session, character.id, (*record.states, *(s for s in shown_states if name_key(s.name) not in named)))
+    for reference in record.references:
+        _put_reference(session, character.id, reference, store)
+    for identity in record.identities:
+        put_identity(session, character.id, identity)
+
+
+def put_identity(session: Session, character_id: str, identity: IdentityRecord) -> None:
+    """Keeps an identity, in place of one that was made of the same by the same."""
+    session.merge(
+        IdentityRow(
+            character_id=character_id,
+            engine=identity.engine,
+            weights_digest=identity.weights_digest,
+            references_digest=identity.references_digest,
+            tensors=identity.tensors,
+        )
+    )
+
+
+def _put_names(session: Session, character_id: str, names: Sequence[str]) -> None:
+    for name in names:
+        taken = session.get(NameRow, name_key(name))
+        if taken is None:
+            position = len(of(session, NameRow, character_id))
+            session.add(NameRow(key=name_key(name), character_id=character_id, position=position, text=name))
+            session.flush()
+        elif taken.character_id != character_id:
+            owner = of(session, NameRow, taken.character_id)[0].text
+            raise CastError(f"the name {shown(name)} belongs to {shown(owner)} already; choose another")
+
+
+def _put_states(session: Session, character_id: str, states: Sequence[State]) -> None:
+    for state in states:
+        key = name_key(state.name)
+        row = session.get(StateRow, (character_id, key))
+        if row is None:
+            position = len(of(session, StateRow, character_id))
+            row = StateRow(character_id=character_id, key=key, position=position, name=state.name, description="")
+        row.description = state.description or row.description
+        session.add(row)
+        session.flush()
+
+
+def _put_reference(
+    session: Session, character_id: str, reference: ReferenceRecord, store: Callable[[bytes], str]
+) -> None:
+    """Adds a reference, unless the character has the same picture for the same use already."""
+    picture = store(reference.picture)
+    mask = None if reference.mask is None else store(reference.mask)
+    known = of(session, ReferenceRow, character_id)
+    state = session.get_one(StateRow, (character_id, name_key(reference.state))).name if reference.state else ""
+    use = (picture, mask, reference.view, state)
+    if any((row.picture, row.mask, row.view, row.state) == use for row in known):
+        return
+    session.add(
+        ReferenceRow(
+            character_id=character_id,
+            position=known[-1].position + 1 if known else 0,
+            picture=picture,
+            mask=mask,
+            view=reference.view,
+            source=reference.source,
+            consent=reference.consent,
+            state=state,
+        )
+    )
+    session.flush()
