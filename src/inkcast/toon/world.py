@@ -1,6 +1,6 @@
 """The vocabulary of the drawn world: who can be in it, what they look like, what they do, and where.
 
-Everything is a frozen dataclass of plain words, so a look can be hashed, captioned, classified and drawn from one source.
+Everything is a frozen dataclass of plain words: a look is hashed, captioned, classified and drawn from one source.
 """
 
 from __future__ import annotations
@@ -89,7 +89,18 @@ INDOOR = ("cave", "kitchen", "bedroom", "library", "castle")
 SKYLESS = (*INDOOR, "moon")
 TIMES = ("day", "sunset", "night")
 WEATHERS = ("clear", "rain", "snow")
-SOLO_ACTIONS = ("standing", "waving", "running", "sitting", "jumping", "dancing", "reading", "cheering", "pointing")
+SOLO_ACTIONS = (
+    "standing",
+    "walking",
+    "running",
+    "waving",
+    "pointing",
+    "sitting",
+    "reading",
+    "jumping",
+    "dancing",
+    "cheering",
+)
 JOINT_ACTIONS = ("shaking hands", "hugging", "passing a ball")
 ACTIONS = SOLO_ACTIONS + JOINT_ACTIONS
 SHOTS = ("wide", "medium", "close-up")
@@ -136,7 +147,7 @@ Subject = Look | Thing
 
 @dataclass(frozen=True)
 class Actor:
-    """A subject in a scene. `x` is the middle as a fraction of the width; `facing` +1 looks right; `depth` 0 is nearest.
+    """A subject in a scene. `x`: its middle as a fraction of the width; `facing` +1 looks right; `depth` 0 is nearest.
 
     `name` is what captions call the subject; empty means by kind alone.
     """
@@ -153,7 +164,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture in words. A joint action of the first two actors is each one's `action`; `seed` fixes the decoration."""
+    """One picture in words. A joint action is the `action` of each who takes part; `seed` fixes the decoration."""
 
     actors: tuple[Actor, ...]
     place: str = "park"
@@ -165,7 +176,7 @@ class Scene:
 
 
 def choices(attribute: str, kind: str | None = None) -> tuple[str, ...]:
-    """The values `Look.<attribute>` can take, for one kind or (kind=None) for all; `ValueError` for an unknown attribute."""
+    """The values `Look.<attribute>` can take, for one kind or for all; `ValueError` for an unknown attribute."""
     human = kind in HUMANS
     table: dict[str, tuple[str, ...]] = {
         "kind": KINDS,
