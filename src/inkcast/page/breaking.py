@@ -1,0 +1,157 @@
+"""Text cut into unbreakable pieces, and pieces filled into lines."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pyphen
+
+# Characters that may not begin (end) a line in Chinese and Japanese: JIS X 4051, kinsoku shori.
+_NOT_FIRST = frozenset(
+    "、。，．・：；？！ー々〻ゝゞヽヾ」』）］｝】〉》〕〗〙”’…‥ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ!?),.:;]}%"
+)
+_NOT_LAST = frozenset("「『（［｛【〈《〔〖〘“‘([{")
+_JOINERS = frozenset("\u200d\ufe0e\ufe0f\u2060")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch without a break. After it may come a space, and a hyphen where a line ends inside a word."""
+
+    text: str
+    space: bool = False
+    hyphen: bool = False
+
+
+def clean(text: str) -> str:
+    """Composed, on one line, without control characters; marks of direction and joiners stay."""
+    kept = (
+        " " if unicodedata.category(char) in ("Cc", "Cs", "Co") else char for char in unicodedata.normalize("NFC", text)
+    )
+    return " ".join("".join(kept).split())
+
+
+def pieces(text: str, language: str, longest: Callable[[str], bool] = lambda _: False) -> tuple[Piece, ...]:
+    """The pieces of a text. `longest(word)` is true for words too wide to stay whole: they are hyphenated, or cut."""
+    found: list[Piece] = []
+    for word in clean(text).split(" "):
+        parts = _cut(word, language, longest)
+        found += [*parts[:-1], Piece(parts[-1].text, space=True)]
+    return tuple(found)
+
+
+def _cut(word: str, language: str, longest: Callable[[str], bool]) -> list[Piece]:
+    if any(_wide(char) for char in word):
+        return [piece for run in _wide_runs(word) for piece in _cut_run(run, language, longest)]
+    return _cut_run(word, language, longest)
+
+
+def _cut_run(run: str, language: str, longest: Callable[[str], bool]) -> list[Piece]:
+    if not longest(run) or len(run) < 2:
+        return [Piece(run)]
+    syllables = _syllables(run, language)
+    if len(syllables) > 1 and not any(longest(part) for part in syllables):
+        return [
+            *(Piece(part, hyphen=not part.endswith(("-", "–", "—"))) for part in syllables[:-1]),
+            Piece(syllables[-1]),
+        ]
+    return [Piece(cluster) for cluster in clusters(run)]
+
+
+def _syllables(word: str, language: str) -> list[str]:
+    code = pyphen.language_fallback(language.replace("-", "_"))
+    if code is None:
+        return [word]
+    return (
+        _hyphenator(code)
+        .inserted(word, "\u00ad")
+        .replace("-", "-\u00ad")
+        .replace("\u00ad\u00ad", "\u00ad")
+        .strip("\u00ad")
+        .split("\u00ad")
+    )
+
+
+@cache
+def _hyphenator(code: str) -> pyphen.Pyphen:
+    return pyphen.Pyphen(lang=code, left=2, right=3)
+
+
+def _wide(char: str) -> bool:
+    """Chinese and Japanese letters, which break anywhere; Korean breaks at spaces."""
+    return unicodedata.east_asian_width(char) in "WF" and not unicodedata.name(char, "").startswith("HANGUL")
+
+
+def _wide_runs(word: str) -> list[str]:
+    """A word cut where Chinese and Japanese allow it."""
+    runs: list[str] = []
+    for cluster in clusters(word):
+        apart = runs and (_wide(cluster[0]) or _wide(runs[-1][-1]))
+        if not runs or (apart and cluster[0] not in _NOT_FIRST and runs[-1][-1] not in _NOT_LAST):
+            runs.append(cluster)
+        else:
+            runs[-1] += cluster
+    return runs
+
+
+def clusters(text: str) -> list[str]:
+    """Letters with the marks, joiners and selectors that belong to them."""
+    found: list[str] = []
+    for char in text:
+        joined = found and (
+            unicodedata.category(char) in ("Mn", "Mc", "Me", "Cf") or char in _JOINERS or found[-1][-1] == "\u200d"
+        )
+        if joined or (found and "\U0001f3fb" <= char <= "\U0001f3ff"):
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Measures in em: `widths` of every piece's text, of a space and of a hyphen."""
+
+    widths: Callable[[str], float]
+    space: float
+    hyphen: float
+
+
+def fill(run: Sequence[Piece], ruler: Ruler, limits: Callable[[int], float]) -> list[str] | None:
+    """Lines filled one after the other, line k at most `limits(k)` em wide (below 0: no more lines); None where a piece fits none."""
+    lines: list[str] = []
+    line, width, space, hyphen = "", 0.0, False, False
+    for piece in run:
+        wide = ruler.widths(piece.text)
+        gap = ruler.space if space and line else 0.0
+        tail = ruler.hyphen if piece.hyphen else 0.0
+        if line and width + gap + wide + tail <= limits(len(lines)) + 1e-6:
+            line += (" " if gap else "") + piece.text
+            width += gap + wide
+        else:
+            if line:
+                lines.append(line + ("-" if hyphen else ""))
+            if wide + tail > limits(len(lines)) + 1e-6:
+                return None
+            line, width = piece.text, wide
+        space, hyphen = piece.space, piece.hyphen
+    return [*lines, line] if line else lines
+
+
+def wrap(run: Sequence[Piece], ruler: Ruler, width: float) -> list[str] | None:
+    """As few lines of at most `width` em as hold the pieces, then as even as that number allows."""
+    lines = fill(run, ruler, lambda _: width)
+    if lines is None or len(lines) == 1:
+        return lines
+    low, high = width / 3, width
+    while high - low > 0.1:
+        middle = (low + high) / 2
+        closer = fill(run, ruler, lambda _, limit=middle: limit)  # type: ignore[misc]
+        if closer is not None and len(closer) <= len(lines):
+            lines, high = closer, middle
+        else:
+            low = middle
+    return lines

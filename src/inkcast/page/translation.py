@@ -1,0 +1,31 @@
+"""Which words a page carries: the script's own, or its translations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from inkcast.page.options import PageOptions
+from inkcast.story.script import Line, Panel
+
+
+def line_text(line: Line, options: PageOptions) -> tuple[str, str]:
+    """A line's text and the language it is in."""
+    return _choose(line.text, line.translations, options)
+
+
+def caption_text(panel: Panel, options: PageOptions) -> tuple[str, str]:
+    """A panel's caption and the language it is in."""
+    return _choose(panel.caption, panel.translations, options)
+
+
+def _choose(own: str, translations: Mapping[str, str], options: PageOptions) -> tuple[str, str]:
+    """The translation into the wished language, or into another of its variants; the script's own text where there is none."""
+    if options.language:
+        wished = options.language.lower()
+        for tag, text in translations.items():
+            if tag.lower() == wished and text.strip():
+                return text, tag
+        for tag, text in translations.items():
+            if tag.lower().split("-")[0] == wished.split("-")[0] and text.strip():
+                return text, tag
+    return own, options.source_language
