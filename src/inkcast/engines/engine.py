@@ -6,17 +6,21 @@ A method comes down to what the text encoders read (`Conditioning.prompt`) and w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId, Identity
-from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Size
-from inkcast.sdxl.backbone import PromptEmbeds
+from inkcast.errors import EngineError
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer, Size
+from inkcast.sdxl.fitting import fit
+from inkcast.sdxl.prompts import PromptEmbeds
 from inkcast.story.script import Box
 
 Setting = str | int | float | bool
@@ -121,13 +125,86 @@ class Trainee(Protocol):
 
 
 def rows(conditioning: Conditioning, batch: int, latent_size: Size) -> AttentionMemory:
-    """Memory for `batch` pictures of one panel: rows [negative * batch, positive * batch].
+    """Memory for `batch` pictures of one panel: rows [negative * batch, positive * batch], fitted to the latents' size.
 
-    It serves a UNet batch of 2 * batch (guidance on) and of batch (guidance off or ended: the positive half).
+    It serves a UNet batch of 2 * batch (guidance on) and of batch (guidance off or ended: the positive half). Subjects
+    or reference columns that only one row has are off in the other. Router, gate and regions are the positive row's.
     """
-    raise NotImplementedError
+    negative, positive = conditioning.negative, conditioning.positive
+    if negative.text.keys() != positive.text.keys():
+        raise EngineError("the negative prompt's keys and values are of other layers than the prompt's: project both")
+    memory = replace(
+        positive,
+        text=_both(negative.text, positive.text, batch),
+        subjects=_both(negative.subjects, positive.subjects, batch),
+        reference=_both(negative.reference, positive.reference, batch),
+        subject_scale=_per_row(
+            negative.subject_scale if negative.subjects or not positive.subjects else 0.0,
+            positive.subject_scale if positive.subjects or not negative.subjects else 0.0,
+            batch,
+            positive,
+        ),
+        reference_bias=_per_row(
+            negative.reference_bias if negative.reference or not positive.reference else -math.inf,
+            positive.reference_bias if positive.reference or not negative.reference else -math.inf,
+            batch,
+            positive,
+        ),
+        regions=_twice(positive.regions, batch),
+        present=_twice(positive.present, batch),
+        guided=True,
+    )
+    return fit(memory, latent_size)
+
+
+def _both(
+    negative: Mapping[Layer, KeyValue], positive: Mapping[Layer, KeyValue], batch: int
+) -> Mapping[Layer, KeyValue]:
+    merged = {}
+    for layer in {**negative, **positive}:
+        off = negative[layer] if layer in negative else positive[layer]
+        zeros = KeyValue(torch.zeros_like(off.key), torch.zeros_like(off.value))
+        pair = (negative.get(layer, zeros), positive.get(layer, zeros))
+        if pair[0].key.shape != pair[1].key.shape or pair[0].key.shape[0] != 1:
+            raise EngineError(
+                f"the guidance rows of {layer} do not fit each other: {tuple(pair[0].key.shape)} and "
+                f"{tuple(pair[1].key.shape)}; a conditioning has one row each, with equally many tokens"
+            )
+        merged[layer] = KeyValue(
+            torch.cat([_repeated(row.key, batch) for row in pair]),
+            torch.cat([_repeated(row.value, batch) for row in pair]),
+        )
+    return merged
+
+
+def _repeated(x: Tensor, batch: int) -> Tensor:
+    return x.expand(batch, *x.shape[1:])
+
+
+def _twice(x: Tensor | None, batch: int) -> Tensor | None:
+    return None if x is None else _repeated(x, 2 * batch)
+
+
+def _per_row(negative: float | Tensor, positive: float | Tensor, batch: int, like: AttentionMemory) -> float | Tensor:
+    """One number where both rows agree, else one per row, where the keys are and of their kind."""
+    if negative == positive:
+        return positive
+    key = next(iter((like.subjects or like.reference or like.text).values())).key
+    pair = [
+        torch.as_tensor(x, dtype=key.dtype, device=key.device).reshape(1).expand(batch) for x in (negative, positive)
+    ]
+    return torch.cat(pair)
 
 
 def box_regions(members: Sequence[Member], side: int = 64) -> Float[Tensor, "1 subjects side side"] | None:
     """The members' boxes as masks, 1 everywhere for a member without one; None if nobody has a box."""
-    raise NotImplementedError
+    if all(member.box is None for member in members):
+        return None
+    regions = torch.ones(1, len(members), side, side)
+    for i, member in enumerate(members):
+        if member.box is not None:
+            x0, y0, x1, y1 = member.box
+            regions[:, i] = 0.0
+            top, left = math.floor(y0 * side), math.floor(x0 * side)
+            regions[:, i, top : max(math.ceil(y1 * side), top + 1), left : max(math.ceil(x1 * side), left + 1)] = 1.0
+    return regions

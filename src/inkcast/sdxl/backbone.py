@@ -1,15 +1,18 @@
-"""Load a base (a diffusers folder, a hub id, one .safetensors file, or "toon") and encode prompts with it."""
+"""Load a base: a diffusers folder, a hub id, one .safetensors file, or the embedded "toon"."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+
+from inkcast import assets
+from inkcast.errors import BaseModelError
+from inkcast.sdxl.layers import prepare
+from inkcast.sdxl.source import Source, digest_of, find_source
 
 Family = Literal["sdxl", "sd"]
 
@@ -19,6 +22,7 @@ class Backbone:
     """A loaded base. `pipeline` is diffusers' own text-to-image pipeline with our processors installed.
 
     `folder` is where companion parts lie (image_encoder/, engines/<name>/*.safetensors); None where there is none.
+    `device` is where the UNet runs, also under offload.
     """
 
     name: str
@@ -43,39 +47,117 @@ class Backbone:
         return int(self.pipeline.vae_scale_factor)
 
     @property
+    def side(self) -> int:
+        """The square side in pixels that the base was trained for."""
+        return int(self.unet.config.sample_size) * self.vae_scale_factor
+
+    @property
     def text_encoders(self) -> tuple[Any, ...]:
         """One (family "sd") or two (family "sdxl"), in prompt order."""
-        raise NotImplementedError
+        return tuple(self.pipeline.components[name] for name in ("text_encoder", "text_encoder_2")[: self._texts])
 
     @property
     def tokenizers(self) -> tuple[Any, ...]:
-        raise NotImplementedError
+        return tuple(self.pipeline.components[name] for name in ("tokenizer", "tokenizer_2")[: self._texts])
+
+    @property
+    def _texts(self) -> int:
+        return 2 if self.family == "sdxl" else 1
+
+    def part(self, *names: str) -> Path:
+        """A companion file or folder, such as `part("image_encoder")`. Raises `BaseModelError` if it is absent."""
+        if self.folder is None:
+            raise BaseModelError(f"base {self.name!r} has no folder, so no {'/'.join(names)}: give its path explicitly")
+        path = self.folder.joinpath(*names)
+        if not path.exists():
+            raise BaseModelError(f"base {self.name!r} lacks {'/'.join(names)}: put it at {path}")
+        return path
 
 
-@dataclass(frozen=True)
-class PromptEmbeds:
-    """Both guidance rows of one prompt, equally many 77-token windows; `pooled` are None in family "sd"."""
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """What was asked for, else CUDA, else Apple's GPU, else the CPU."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise BaseModelError(f"unknown device {str(device)!r}: use cpu, cuda, cuda:N or mps") from error
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(chosen.type, False):
+        raise BaseModelError(f"device {str(device)!r} is not available here: use --device cpu")
+    return chosen
 
-    positive: Float[Tensor, "1 tokens channels"]
-    negative: Float[Tensor, "1 tokens channels"]
-    pooled: Float[Tensor, "1 pooled"] | None
-    negative_pooled: Float[Tensor, "1 pooled"] | None
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """float16 on GPUs; on CPUs bfloat16 where AMX makes it fast, else float32."""
+    if device.type != "cpu":
+        return torch.float16
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
 
 
 def load_backbone(
-    source: str | Path, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    source: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    low_vram: bool = False,
 ) -> Backbone:
-    """`source`: "toon", a folder with model_index.json, a hub id, or a .safetensors file. Raises `BaseModelError`."""
-    raise NotImplementedError
+    """Load a base and install our attention processors.
+
+    Args:
+        source: "toon", a folder with model_index.json, a hub id, or a .safetensors file.
+        low_vram: keep parts on the CPU while they do not run (needs an accelerator).
+
+    Raises:
+        BaseModelError: not found, not an SDXL or SD base, or offline; the device is not available.
+    """
+    place = choose_device(device)
+    precision = dtype or choose_dtype(place)
+    toon = assets.toon_weights() if source == "toon" else None
+    found = find_source(source if toon is None else toon / "base")
+    companions = found.companions if toon is None else toon
+    pipeline = _load_pipeline(found, precision)
+    pipeline.set_progress_bar_config(disable=True)
+    prepare(pipeline.unet)
+    if place.type == "cpu":
+        pipeline.unet.to(memory_format=torch.channels_last)
+        pipeline.vae.to(memory_format=torch.channels_last)
+    _move(pipeline, place, low_vram)
+    return Backbone(str(source), _family(pipeline), pipeline, place, precision, digest_of(found.path), companions)
 
 
-def encode_texts(
-    base: Backbone, texts: Sequence[str]
-) -> tuple[Float[Tensor, "texts tokens channels"], Float[Tensor, "texts pooled"] | None]:
-    """Hidden states (second-last layers, concatenated) and the pooled embedding, with gradients where enabled."""
-    raise NotImplementedError
+def _move(pipeline: Any, device: torch.device, low_vram: bool) -> None:
+    if not low_vram:
+        pipeline.to(device)
+    elif device.type == "cpu":
+        raise BaseModelError("low VRAM mode needs a GPU: leave out --low-vram on the CPU")
+    else:
+        pipeline.enable_model_cpu_offload(device=device)
 
 
-def encode_prompt(base: Backbone, prompt: str, negative: str = "") -> PromptEmbeds:
-    """Prompt and negative in windows of 77 tokens, as many as the longer of the two needs."""
-    raise NotImplementedError
+def _family(pipeline: Any) -> Family:
+    return "sdxl" if "text_encoder_2" in pipeline.components else "sd"
+
+
+def _load_pipeline(source: Source, dtype: torch.dtype) -> Any:
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    kind = StableDiffusionXLPipeline if source.family == "sdxl" else StableDiffusionPipeline
+    extra: dict[str, Any] = (
+        {"add_watermarker": False} if source.family == "sdxl" else {"safety_checker": None, "feature_extractor": None}
+    )
+    if source.family == "sd":
+        extra["requires_safety_checker"] = False
+    try:
+        if source.path.is_file():
+            config = {} if source.config is None else {"config": str(source.config), "local_files_only": True}
+            return kind.from_single_file(str(source.path), dtype=dtype, **config, **extra)
+        return kind.from_pretrained(source.path, dtype=dtype, local_files_only=True, **extra)
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+        reason = re.sub(r"\s+", " ", str(error))[:200]
+        hint = (
+            ""
+            if source.config or not source.path.is_file()
+            else f"; offline, put its diffusers configs in {source.config_place}"
+        )
+        raise BaseModelError(f"cannot load the base {source.name!r}: {reason}{hint}") from error

@@ -66,7 +66,7 @@ def _token_blocks(memory: AttentionMemory, subjects: int) -> int | None:
 
 
 def _routing_regions(allowed: Float[Tensor, "rows subjects pixels"], exclusive: bool) -> Regions:
-    """`exclusive`: one subject a pixel; the more specific (smaller) region wins, the background gets what nobody claims."""
+    """`exclusive`: one subject a pixel, the smaller region winning; the background gets what nobody claims."""
     background = torch.ones_like(allowed[:, :1])
     if exclusive:
         claims = torch.where(allowed > 0, 2.0 - allowed.mean(dim=2, keepdim=True), 0.0)

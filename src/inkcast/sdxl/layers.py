@@ -96,7 +96,7 @@ def check_prepared(unet: Any) -> None:
         layer = name.removesuffix(_SUFFIX)
         if processor != expected[layer] or unet.get_submodule(layer).fused_projections:
             raise EngineError(
-                f"the attention processor of {layer} was replaced by {type(processor).__name__}, so characters would be "
+                f"the attention processor of {layer} was replaced by {type(processor).__name__}: characters would be "
                 "lost: turn off attention slicing, fused QKV projections and xFormers"
             )
 
