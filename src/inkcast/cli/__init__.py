@@ -36,6 +36,7 @@ COMMANDS = {
     "page": Entry("inkcast.cli.page", "Letter and lay out a finished comic again, without drawing."),
     "cast": Entry("inkcast.cli.cast", "Keep characters between comics.", group=True),
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
+    "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEBUG = "--debug"
 INTERRUPTED = 130
+CommandLineError = typer.BadParameter.__base__ or typer.BadParameter  # what typer's own parser raises: exit code 2
 
 Device = Annotated[str, typer.Option("--device", help="Where to draw: auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="Precision: auto, float32, bfloat16, float16.")]
@@ -40,6 +41,12 @@ def report_errors(debug: bool) -> Iterator[None]:
         if debug or isinstance(error, BrokenPipeError):
             raise
         fail(describe(error), 1)
+    except (typer.Exit, typer.Abort, CommandLineError):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        fail(f"unexpected {type(error).__name__}: {error}; run again with  inkcast {DEBUG} …  and report what it shows", 1)
 
 
 def describe(error: OSError) -> str:
