@@ -1,0 +1,131 @@
+"""Weights in and out, for every engine: public layouts read strictly, our own saved as safetensors, with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from inkcast.errors import WeightsError
+from inkcast.files import replacing_file, shown
+
+_SCALE = ".int8_scale"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A weights file in memory. Tensor names are dotted, nested dictionaries flattened."""
+
+    source: str
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A .safetensors file, or a foreign .bin / .pt read without running its code; int8 tensors come back dequantised.
+
+    Raises:
+        WeightsError: missing, damaged, or more than tensors in nested dictionaries.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no weights at {shown(path)}: train the engine, or give a file with weights")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                names = file.keys()
+                tensors, metadata = {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+        else:
+            tensors, metadata = _flat(torch.load(path, map_location="cpu", weights_only=True)), {}
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        raise WeightsError(
+            f"cannot read weights from {shown(path)}: the file is damaged or not plain tensors"
+        ) from error
+    return Checkpoint(str(path), _dequantised(tensors), metadata)
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Tensor]:
+    if isinstance(tree, Tensor):
+        return {prefix: tree}
+    if not isinstance(tree, Mapping):
+        raise ValueError(f"{prefix or 'the file'} holds a {type(tree).__name__}")
+    flat: dict[str, Tensor] = {}
+    for name, branch in tree.items():
+        flat |= _flat(branch, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+def load_strict(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Every parameter from the file and nothing left over; dtypes stay the module's.
+
+    Raises:
+        WeightsError: naming the first missing and the first unexpected tensor, or the first of another shape.
+    """
+    wanted = module.state_dict()
+    missing = next((name for name in wanted if name not in checkpoint.tensors), None)
+    unexpected = next((name for name in checkpoint.tensors if name not in wanted), None)
+    if missing or unexpected:
+        faults = [f"lacks {missing}"] * bool(missing) + [f"has an unexpected {unexpected}"] * bool(unexpected)
+        raise WeightsError(
+            f"{shown(checkpoint.source)} {' and '.join(faults)}: use weights made for this engine and base"
+        )
+    for name, tensor in checkpoint.tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise WeightsError(
+                f"{name} in {shown(checkpoint.source)} is {list(tensor.shape)} but the engine needs "
+                f"{list(wanted[name].shape)}: use weights made for this engine and base"
+            )
+    module.load_state_dict(checkpoint.tensors)
+
+
+def save_weights(
+    module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
+) -> None:
+    """Safetensors in float16, matrices as int8 per output channel if asked for; written whole or not at all."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    packed = _quantised(tensors, halves) if int8 else halves
+    with replacing_file(path) as temporary:
+        save_file(packed, temporary, metadata={"format": "pt", **(metadata or {})})
+
+
+def _quantised(tensors: Mapping[str, Tensor], otherwise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    packed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim < 2 or not tensor.is_floating_point():
+            packed[name] = otherwise[name]
+            continue
+        scale = (tensor.float().flatten(1).abs().amax(dim=1) / 127).clamp_min(1e-12)
+        shape = [-1] + [1] * (tensor.ndim - 1)
+        packed[name] = (tensor.float() / scale.view(shape)).round().to(torch.int8)
+        packed[name + _SCALE] = scale
+    return packed
+
+
+def _dequantised(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    plain: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.endswith(_SCALE):
+            continue
+        scale = tensors.get(name + _SCALE)
+        plain[name] = tensor if scale is None else tensor.float() * scale.view([-1] + [1] * (tensor.ndim - 1))
+    return plain
+
+
+def weights_digest(*modules: nn.Module) -> str:
+    """SHA-256 over names, shapes and values (as float16, so that saving changes nothing) of all tensors."""
+    total = hashlib.sha256()
+    for module in modules:
+        for name, tensor in sorted(module.state_dict().items()):
+            plain = tensor.detach().cpu()
+            plain = plain.half() if plain.is_floating_point() else plain
+            total.update(f"{name}:{plain.dtype}:{tuple(plain.shape)}:".encode())
+            total.update(plain.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

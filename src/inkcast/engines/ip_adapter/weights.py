@@ -1,0 +1,77 @@
+"""The adapter's parameters, in the public layout of `ip-adapter-plus_sdxl_vit-h` (Apache-2.0)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_weights
+from inkcast.errors import WeightsError
+from inkcast.files import shown
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.layers import LayerProjections, attention_layers
+from inkcast.sdxl.resampler import Resampler, ResamplerSize
+
+_PUBLIC_HEAD_DIM = 64
+_HEAD_DIM = "resampler_head_dim"
+
+
+class Adapter(nn.Module):
+    """`image_proj` makes tokens of CLIP's features; `ip_adapter` keys and values of tokens, per cross-attention."""
+
+    def __init__(self, unet: nn.Module, size: ResamplerSize) -> None:
+        super().__init__()
+        self.image_proj = Resampler(size)
+        crosses = [layer for layer in attention_layers(unet) if layer.is_cross]
+        self.ip_adapter = LayerProjections(crosses, size.out_channels)
+
+
+def fresh_adapter(base: Backbone, size: ResamplerSize) -> Adapter:
+    """An untrained adapter whose keys and values start as the prompt's own, as IP-Adapter's training does."""
+    adapter = Adapter(base.unet, size)
+    with torch.no_grad():
+        for layer in adapter.ip_adapter.layers:
+            attn, pair = base.unet.get_submodule(layer.name), adapter.ip_adapter.get_submodule(str(layer.number))
+            pair["to_k_ip"].weight.copy_(attn.to_k.weight)  # type: ignore[index]
+            pair["to_v_ip"].weight.copy_(attn.to_v.weight)  # type: ignore[index]
+    return adapter
+
+
+def save_adapter(adapter: Adapter, path: Path, *, int8: bool = False) -> None:
+    save_weights(adapter, path, {_HEAD_DIM: str(adapter.image_proj.size.head_dim)}, int8=int8)
+
+
+def load_adapter(base: Backbone, path: Path) -> Adapter:
+    """Strictly, from safetensors with dotted names or a .bin of two dictionaries.
+
+    Raises:
+        WeightsError: unreadable, another layout, or made for another base.
+    """
+    checkpoint = read_checkpoint(path)
+    with torch.device("meta"):
+        adapter = Adapter(base.unet, _size(checkpoint))
+    load_strict(adapter.to_empty(device="cpu"), checkpoint)
+    return adapter
+
+
+def _size(checkpoint: Checkpoint) -> ResamplerSize:
+    """Read off the tensors' shapes; what is missing shows up in the strict load."""
+    tensors = checkpoint.tensors
+    try:
+        queries, channels = tensors["image_proj.latents"].shape[1:]
+        out_channels = tensors["image_proj.proj_out.weight"].shape[0]
+        feature_channels = tensors["image_proj.proj_in.weight"].shape[1]
+        inner = tensors["image_proj.layers.0.0.to_q.weight"].shape[0]
+        widening = tensors["image_proj.layers.0.1.1.weight"].shape[0] // channels
+        head_dim = int(checkpoint.metadata.get(_HEAD_DIM, _PUBLIC_HEAD_DIM))
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            f"{shown(checkpoint.source)} is no IP-Adapter-Plus: it lacks {error}; use ip-adapter-plus_sdxl_vit-h or "
+            "weights trained here"
+        ) from error
+    depth = len({name.split(".")[2] for name in tensors if name.startswith("image_proj.layers.")})
+    return ResamplerSize(
+        feature_channels, out_channels, channels, depth, inner // head_dim, head_dim, queries, widening
+    )

@@ -1,0 +1,120 @@
+"""The engines by name: what each needs, what of it is present, under which licences; loaded only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inkcast.errors import EngineError, MissingExtraError
+
+if TYPE_CHECKING:
+    from inkcast.engines.engine import Engine
+    from inkcast.sdxl.backbone import Backbone
+
+DEFAULT = "any-story"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """A method as the command line lists it. `factory` is "module:function", called with the base.
+
+    `parts` are companion paths of the base folder; `packages` maps an optional package to the extra that brings it.
+    """
+
+    name: str
+    title: str
+    source: str
+    factory: str
+    families: tuple[str, ...]
+    parts: tuple[str, ...]
+    licence: str
+    weights: str
+    packages: Mapping[str, str]
+
+    def missing(self, folder: Path | None) -> tuple[str, ...]:
+        """The companion parts that a base's folder lacks; all of them where it has no folder."""
+        return tuple(part for part in self.parts if folder is None or not (folder / part).exists())
+
+
+ENGINES: tuple[EngineInfo, ...] = (
+    EngineInfo(
+        name="any-story",
+        title="AnyStory: subject tokens, ReferenceNet and an instance-aware router",
+        source="arXiv 2501.09503",
+        factory="inkcast.engines.any_story.engine:load_engine",
+        families=("sdxl",),
+        parts=("image_encoder", "engines/any-story"),
+        licence="Apache-2.0",
+        weights="trained by this project's recipes; no SDXL weights are published",
+        packages={},
+    ),
+    EngineInfo(
+        name="story-maker",
+        title="StoryMaker: face and character tokens, LoRA on every attention",
+        source="arXiv 2409.12576",
+        factory="inkcast.engines.story_maker.engine:load_engine",
+        families=("sdxl",),
+        parts=("image_encoder", "engines/story-maker"),
+        licence="Apache-2.0",
+        weights="toon: this project's; public mask.bin: published without a licence, with a non-commercial face encoder",
+        packages={},
+    ),
+    EngineInfo(
+        name="stable-identity",
+        title="StableIdentity: a face as two words per text encoder, learned per character",
+        source="arXiv 2401.15975",
+        factory="inkcast.engines.stable_identity.engine:load_engine",
+        families=("sdxl", "sd"),
+        parts=("engines/stable-identity",),
+        licence="Apache-2.0",
+        weights="learned per character",
+        packages={},
+    ),
+    EngineInfo(
+        name="ip-adapter",
+        title="IP-Adapter-Plus: image tokens by decoupled cross-attention, the baseline",
+        source="arXiv 2308.06721",
+        factory="inkcast.engines.ip_adapter.engine:load_engine",
+        families=("sdxl",),
+        parts=("image_encoder", "engines/ip-adapter/adapter.safetensors"),
+        licence="Apache-2.0",
+        weights="toon: this project's; public ip-adapter-plus_sdxl_vit-h: Apache-2.0",
+        packages={},
+    ),
+)
+
+
+def engine_info(name: str) -> EngineInfo:
+    """Raises `EngineError` listing the known engines."""
+    for info in ENGINES:
+        if info.name == name:
+            return info
+    raise EngineError(f"unknown engine {name!r}: use one of {', '.join(info.name for info in ENGINES)}")
+
+
+def load_engine(name: str, base: Backbone) -> Engine:
+    """The engine over a loaded base, from the base's companion parts.
+
+    Raises:
+        EngineError: unknown, of another family, or its weights are missing.
+        MissingExtraError: an optional package is not installed.
+    """
+    info = engine_info(name)
+    if base.family not in info.families:
+        raise EngineError(
+            f"{name} runs on {' or '.join(info.families)} bases, but {base.name!r} is of family {base.family}"
+        )
+    for package, extra in info.packages.items():
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra, f"the engine {name}")
+    missing = info.missing(base.folder)
+    if missing:
+        where = f" in {base.folder}" if base.folder else ""
+        raise EngineError(f"base {base.name!r} has no {missing[0]}{where}, which {name} needs: train it or add it")
+    module, function = info.factory.split(":")
+    engine: Engine = getattr(import_module(module), function)(base)
+    return engine
