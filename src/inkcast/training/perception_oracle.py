@@ -1,0 +1,128 @@
+"""Training the oracle: one picture and one of its subjects a sample; every question a cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+
+from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS, SCENE_SETS
+from inkcast.toon.nets import Oracle, save_net
+from inkcast.training.objective import generator
+from inkcast.training.perception_augment import degrade
+from inkcast.training.perception_data import RenderedSet, SetSpec, rendered_set
+from inkcast.training.recipe import Recipe, Table
+from inkcast.vision.crops import crop_boxes
+
+
+class Parameters(Table):
+    """`pictures` are drawn once into `cache` (65 kB each); `fewest` visible pixels make a subject worth reading."""
+
+    pictures: int = Field(20000, ge=1)
+    sheets: float = Field(0.08, ge=0, le=1)
+    data_seed: int = 1
+    fewest: int = Field(60, ge=1)
+    degraded: float = Field(0.6, ge=0, le=1)
+    cache: Path = Path("runs/data")
+    workers: int = Field(0, ge=0)
+
+
+class OracleSource:
+    """Sample `index`: a picture with a subject large enough to read, mirrored never (text of the world has a left)."""
+
+    def __init__(self, data: RenderedSet, fewest: int, seed: int) -> None:
+        self.data, self.fewest, self.seed = data, fewest, seed
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = generator(self.seed, "oracle", index)
+        while True:
+            picture = int(rng.integers(len(self.data.pictures)))
+            rows = self.data.rows[self.data.rows_by_picture[picture]]
+            rows = rows[rows["pixels"] >= self.fewest]
+            if len(rows):
+                break
+        row = rows[rng.integers(len(rows))]
+        sides = row["box"][2:] - row["box"][:2]
+        jitter = rng.normal(0, 0.04, 4).clip(-0.1, 0.1) * [*sides, *sides]
+        return {
+            "picture": torch.from_numpy(self.data.pictures[picture].copy()),
+            "scene": torch.from_numpy(self.data.scenes[picture].astype("int64")),
+            "sets": torch.from_numpy(self.data.sets[picture].astype("float32")),
+            "box": torch.from_numpy((row["box"] + jitter).astype("float32")),
+            "look": torch.from_numpy(row["labels"].astype("int64")),
+        }
+
+
+def choice_loss(
+    logits: Mapping[str, Tensor], labels: Tensor, heads: Mapping[str, Sequence[str]]
+) -> tuple[Tensor, Tensor]:
+    """Summed cross-entropy over heads where a label is given, and the share of all given labels that is read right."""
+    loss, right, given = torch.zeros(3, device=labels.device).unbind()
+    for place, name in enumerate(heads):
+        label = labels[:, place]
+        known = label != ABSENT
+        if not known.any():
+            continue
+        answers = logits[name].float()
+        loss = loss + F.cross_entropy(answers, label, ignore_index=ABSENT)
+        right = right + ((answers.argmax(1) == label) & known).sum()
+        given = given + known.sum()
+    return loss, right / given.clamp(min=1)
+
+
+def set_loss(logits: Mapping[str, Tensor], sets: Tensor, known: Tensor) -> Tensor:
+    """Summed binary cross-entropy over the words of each set, over pictures that are `known` scenes."""
+    targets = sets.split([len(words) for words in SCENE_SETS.values()], dim=1)
+    weight = known.float().unsqueeze(1)
+    losses = [
+        F.binary_cross_entropy_with_logits(logits[name].float(), target, weight=weight, reduction="sum")
+        for name, target in zip(SCENE_SETS, targets, strict=True)
+    ]
+    return sum(losses, torch.zeros((), device=sets.device)) / known.sum().clamp(min=1)
+
+
+class OracleModule(nn.Module):
+    def __init__(self, degraded: float) -> None:
+        super().__init__()
+        self.net = Oracle()
+        self.degraded = degraded
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        pictures = degrade(rearrange(batch["picture"], "b h w c -> b c h w").float() / 255, self.degraded)
+        scene = self.net.scene(pictures)
+        look = self.net.look(crop_boxes(pictures, batch["box"], self.net.look.side))
+        scene_loss, scene_right = choice_loss(scene, batch["scene"], SCENE_HEADS)
+        look_loss, look_right = choice_loss(look, batch["look"], LOOK_HEADS)
+        sets = set_loss(scene, batch["sets"], batch["scene"][:, 0] != ABSENT)
+        return {
+            "loss": scene_loss + look_loss + sets,
+            "scene_accuracy": scene_right,
+            "look_accuracy": look_right,
+            "set_loss": sets.detach(),
+        }
+
+
+@dataclass(frozen=True)
+class OracleObjective:
+    module: OracleModule
+    source: OracleSource
+
+    def picture(self) -> Tensor | None:
+        return None
+
+    def export(self, folder: Path) -> None:
+        save_net(self.module.net, folder)
+
+
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> OracleObjective:
+    spec = SetSpec(parameters.pictures, parameters.data_seed, "train", parameters.sheets)
+    data = rendered_set(parameters.cache, spec, parameters.workers)
+    return OracleObjective(
+        OracleModule(parameters.degraded).to(device), OracleSource(data, parameters.fewest, recipe.seed)
+    )
