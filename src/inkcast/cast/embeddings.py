@@ -100,7 +100,7 @@ def _tensor(data: bytes, path: Path, width: int) -> Tensor:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:120]
         raise CastError(f"embedding {shown(path)} is refused: {reason}; export it again as a plain tensor") from error
     if not isinstance(found, torch.Tensor):
-        raise CastError(f"embedding {shown(path)} holds a {type(found).__name__}; it must hold one tensor")
+        raise CastError(f"embedding {shown(path)} holds {type(found).__name__}, not one tensor; export it again")
     if found.shape != (1, WORDS, width) or not found.is_floating_point():
         shape = list(found.shape)
         raise CastError(f"embedding {shown(path)} is {found.dtype} {shape}; it must be float [1, {WORDS}, {width}]")
