@@ -1,21 +1,29 @@
 """The toon base: an SDXL of its own sizes, from diffusers' and transformers' own classes.
 
-Functions here turn sizes into models, and a folder of trained parts into what `StableDiffusionXLPipeline.from_pretrained` loads.
+Functions here turn sizes into models, and trained parts into a folder that `StableDiffusionXLPipeline.from_pretrained`
+loads.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 FACTS = "training.json"
+START, END, END_OF_WORD = "<|startoftext|>", "<|endoftext|>", "</w>"
+TOKENS = 77
+TRAIN_STEPS = 1000
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def vae_from(size: int, channels: Sequence[int], layers: int, latent_channels: int, groups: int) -> AutoencoderKL:
@@ -36,9 +44,129 @@ def vae_from(size: int, channels: Sequence[int], layers: int, latent_channels: i
     )
 
 
+@dataclass(frozen=True)
+class UNetSize:
+    """Widths from fine to coarse; `heads` and `transformers` per width (the finest has no attention, as in SDXL)."""
+
+    latent: int = 32
+    latent_channels: int = 4
+    channels: tuple[int, ...] = (48, 96, 128)
+    layers: int = 1
+    transformers: tuple[int, ...] = (1, 1, 2)
+    heads: tuple[int, ...] = (3, 3, 4)
+    groups: int = 16
+    time_dim: int = 32
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """One text encoder; the pooled vector has `projection` numbers (second encoder only)."""
+
+    hidden: int = 128
+    intermediate: int = 256
+    layers: int = 3
+    heads: int = 4
+    projection: int = 128
+
+
+def unet_from(size: UNetSize, text: Sequence[TextSize]) -> UNet2DConditionModel:
+    """SDXL's UNet: no attention at the finest resolution, pooled text and sizes added to the time embedding."""
+    coarser = len(size.channels) - 1
+    return UNet2DConditionModel(
+        sample_size=size.latent,
+        in_channels=size.latent_channels,
+        out_channels=size.latent_channels,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * coarser,
+        up_block_types=("CrossAttnUpBlock2D",) * coarser + ("UpBlock2D",),
+        block_out_channels=size.channels,
+        layers_per_block=size.layers,
+        transformer_layers_per_block=list(size.transformers),
+        attention_head_dim=list(size.heads),
+        cross_attention_dim=sum(encoder.hidden for encoder in text),
+        norm_num_groups=size.groups,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=size.time_dim,
+        projection_class_embeddings_input_dim=text[-1].projection + 6 * size.time_dim,
+    )
+
+
+def text_config(size: TextSize, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    """With the tokenizer's own marks: transformers pools at the first `eos_token_id` (2 would mean its old rule)."""
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        intermediate_size=size.intermediate,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        projection_dim=size.projection,
+        max_position_embeddings=TOKENS,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+    )
+
+
+def tokenizer_from(tokens: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> CLIPTokenizer:
+    return CLIPTokenizer(vocab=dict(tokens), merges=list(merges), model_max_length=TOKENS)
+
+
+def scheduler_from() -> EulerDiscreteScheduler:
+    """SDXL's noise schedule and Euler steps, with v-prediction (Salimans & Ho 2022)."""
+    return EulerDiscreteScheduler(
+        num_train_timesteps=TRAIN_STEPS,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="leading",
+        steps_offset=1,
+    )
+
+
+def pipeline_from(
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    text_encoder: CLIPTextModel,
+    text_encoder_2: CLIPTextModelWithProjection,
+    unet: UNet2DConditionModel,
+) -> StableDiffusionXLPipeline:
+    """The parts as one pipeline. An absent negative prompt is the empty caption, which training drops to, not zeros."""
+    return StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=scheduler_from(),
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
+
+
+def halved(model: Model) -> Model:
+    """A copy in fp16 on the CPU, in plain memory order."""
+    copied = copy.deepcopy(model).to("cpu").to(memory_format=torch.contiguous_format)
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.half()
+    return copied
+
+
 def save_half(model: nn.Module, folder: Path, **facts: Any) -> None:
-    """`model.save_pretrained(folder)` in fp16, the model untouched; `facts` about its training go into `training.json`."""
-    half = copy.deepcopy(model).to("cpu", torch.float16).to(memory_format=torch.contiguous_format)
-    half.save_pretrained(folder)  # type: ignore[operator]
+    """`model.save_pretrained(folder)` in fp16, the model untouched; `facts` of its training go into `training.json`."""
+    halved(model).save_pretrained(folder)  # type: ignore[operator]
     if facts:
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def save_base(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
+    """The whole base as a diffusers folder in fp16, with `model_index.json`."""
+    pipeline_from(
+        halved(pipeline.vae),
+        pipeline.tokenizer,
+        halved(pipeline.text_encoder),
+        halved(pipeline.text_encoder_2),
+        halved(pipeline.unet),
+    ).save_pretrained(folder)

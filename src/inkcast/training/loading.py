@@ -56,12 +56,12 @@ def batches(
         batch_sampler=cast(list[list[int]], Parts(recipe.batch, recipe.accumulate, process, processes, first_update)),
         num_workers=workers,
         prefetch_factor=recipe.loader.prefetch if workers else None,
-        worker_init_fn=_be_modest if workers else None,
+        worker_init_fn=be_modest if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
     return iter(loader)
 
 
-def _be_modest(worker: int) -> None:
+def be_modest(worker: int) -> None:
     os.nice(NICENESS)
     torch.set_num_threads(1)

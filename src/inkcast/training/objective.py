@@ -55,7 +55,13 @@ class Entry:
 
 
 OBJECTIVES: Mapping[str, Entry] = {
+    "toon-oracle": Entry("inkcast.training.perception_oracle", "the attribute oracle: reads what drawn pictures show"),
+    "toon-detector": Entry("inkcast.training.perception_detector", "finds drawn subjects, faces and foreground"),
+    "toon-face": Entry("inkcast.training.perception_face", "the toon face encoder, by an additive angular margin"),
+    "toon-vision": Entry("inkcast.training.perception_vision", "the toon base's CLIP vision tower"),
+    "toon-judge": Entry("inkcast.training.perception_judge", "the independent encoder that evaluation scores with"),
     "toon-vae": Entry("inkcast.training.toon_vae", "the toon base's autoencoder, on pictures drawn on the fly"),
+    "toon-unet": Entry("inkcast.training.toon_unet", "the toon base's UNet and text encoders, on cached latents"),
 }
 
 

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inkcast.errors import TrainingError, UsageError
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -79,7 +79,8 @@ class Run:
         self.accelerator = start_accelerator(recipe)
         claim(self.folder, recipe, resume, self.accelerator)
         torch.manual_seed(recipe.seed)
-        self.objective: Objective = build_objective(recipe, self.accelerator.device)
+        with self.accelerator.main_process_first():
+            self.objective: Objective = build_objective(recipe, self.accelerator.device)
         self.module: nn.Module = self.objective.module.to(self.accelerator.device)
         if recipe.channels_last:
             self.module.to(memory_format=torch.channels_last)
@@ -186,7 +187,7 @@ class Run:
     def checkpoint_due(self) -> bool:
         every, minutes = self.recipe.checkpoints.every, self.recipe.checkpoints.minutes
         by_step = bool(every) and self.progress.updates % every == 0
-        return by_step or bool(minutes) and self.progress.seconds - self.saved_at >= 60 * minutes
+        return by_step or (bool(minutes) and self.progress.seconds - self.saved_at >= 60 * minutes)
 
     def checkpoint(self) -> None:
         """Saves the state, then exports the averaged weights."""

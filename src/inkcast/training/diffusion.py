@@ -1,0 +1,38 @@
+"""Diffusion's equations: noising, the velocity target, the weight of a noise level."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def alphas_bar(steps: int, start: float, end: float) -> Float[Tensor, steps]:
+    """`prod (1 - beta)` of Stable Diffusion's schedule: betas linear in their square root."""
+    return torch.cumprod(1 - torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2, 0).float()
+
+
+def noised(x: Tensor, noise: Tensor, a: Float[Tensor, b]) -> Tensor:
+    """`x_t = sqrt(a) x + sqrt(1 - a) noise` (Ho et al. 2020, eq. 4)."""
+    a = a.reshape(-1, *[1] * (x.ndim - 1))
+    return a.sqrt() * x + (1 - a).sqrt() * noise
+
+
+def velocity(x: Tensor, noise: Tensor, a: Float[Tensor, b]) -> Tensor:
+    """`v = sqrt(a) noise - sqrt(1 - a) x` (Salimans & Ho 2022, appendix D)."""
+    a = a.reshape(-1, *[1] * (x.ndim - 1))
+    return a.sqrt() * noise - (1 - a).sqrt() * x
+
+
+def min_snr(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
+    """`min(SNR, gamma) / (SNR + 1)`, the weight of the velocity's error (Hang et al. 2023, section 3.4); 1 if gamma is 0."""
+    snr = a / (1 - a)
+    return torch.ones_like(a) if not gamma else snr.clamp(max=gamma) / (snr + 1)
+
+
+def weighted_error(
+    prediction: Tensor, target: Tensor, weight: Float[Tensor, b]
+) -> tuple[Float[Tensor, ""], Float[Tensor, b]]:
+    """The weighted mean of squared errors, and each sample's unweighted one."""
+    each = (prediction.float() - target.float()).square().flatten(1).mean(1)
+    return (weight * each).mean(), each

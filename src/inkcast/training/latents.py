@@ -1,0 +1,136 @@
+"""A memory-mapped cache of the drawn world behind the autoencoder: latents and tokenised captions, made once.
+
+Made in chunks, each flushed before it is counted, so that a killed run goes on where it was. What a cache was made
+from stands in `cache.json`; a cache of anything else is refused, not reused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.lib.format import open_memmap
+from rich.progress import Progress as Bars
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import CLIPTokenizer
+
+from inkcast.errors import TrainingError
+from inkcast.files import write_text
+from inkcast.toon.base import TOKENS
+from inkcast.toon.captions import caption
+from inkcast.toon.dataset import sample_scene
+from inkcast.toon.renderer import render
+from inkcast.toon.world import Scene
+from inkcast.training.loading import be_modest
+from inkcast.training.objective import generator
+
+FACTS = "cache.json"
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the cache holds. `captions` wordings a picture; `looks` the share of actors whose looks a wording names."""
+
+    seed: int
+    pictures: int
+    size: int
+    captions: int
+    looks: float
+    star_share: float
+    vae: str
+    vocabulary: str
+
+
+def scene_of(plan: Plan, index: int) -> Scene:
+    """The cache's scene `index`, always the same."""
+    return sample_scene(generator(plan.seed, "scene", index), star_share=plan.star_share)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples `picture` (uint8 [h, w, 3]) and `tokens` (int16 [captions, TOKENS]) by index."""
+
+    plan: Plan
+    tokenizer: CLIPTokenizer
+    first: int
+
+    def __len__(self) -> int:
+        return self.plan.pictures - self.first
+
+    def __getitem__(self, offset: int) -> dict[str, Tensor]:
+        index = self.first + offset
+        scene, rng = scene_of(self.plan, index), generator(self.plan.seed, "caption", index)
+        texts = [caption(scene, rng, self.plan.looks) for _ in range(self.plan.captions)]
+        return {
+            "picture": torch.from_numpy(render(scene, self.plan.size).image.copy()),
+            "tokens": torch.tensor(tokenised(self.tokenizer, texts), dtype=torch.int16),
+        }
+
+
+def tokenised(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
+    """Token numbers [texts, TOKENS] as the pipeline makes them: cut, then padded with the end mark."""
+    return tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True).input_ids
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The finished cache: unscaled latent means fp16 [pictures, c, h, w], tokens int16 [pictures, captions, TOKENS]."""
+
+    plan: Plan
+    latents: np.ndarray
+    tokens: np.ndarray
+
+
+def prepare(folder: Path, plan: Plan, vae: AutoencoderKL, tokenizer: CLIPTokenizer, workers: int) -> Latents:
+    """The cache in `folder`, made or finished if need be; `TrainingError` if it holds a cache of another plan."""
+    finished = start(folder, plan, vae)
+    latents, tokens = (open_memmap(folder / f"{name}.npy", mode="r+") for name in ("latents", "tokens"))
+    if finished < plan.pictures:
+        loader = DataLoader(
+            cast(Dataset[dict[str, Tensor]], Drawn(plan, tokenizer, finished)),
+            batch_size=CHUNK,
+            num_workers=workers,
+            worker_init_fn=be_modest if workers else None,
+        )
+        with Bars() as bars:
+            for batch in bars.track(loader, description="latents"):
+                stop = finished + len(batch["picture"])
+                latents[finished:stop] = encoded(vae, batch["picture"]).cpu().numpy()
+                tokens[finished:stop] = batch["tokens"].numpy()
+                latents.flush(), tokens.flush()
+                finished = stop
+                write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": finished}) + "\n")
+    return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("latents", "tokens")))
+
+
+def start(folder: Path, plan: Plan, vae: AutoencoderKL) -> int:
+    """How many pictures are done; lays out the files where there are none."""
+    if (folder / FACTS).exists():
+        facts = json.loads((folder / FACTS).read_text())
+        finished = facts.pop("finished")
+        if facts != asdict(plan):
+            raise TrainingError(f"{folder} caches other pictures or another vae: remove it, or set parameters.cache=…")
+        return finished
+    folder.mkdir(parents=True, exist_ok=True)
+    side = plan.size // 2 ** (len(vae.config.block_out_channels) - 1)
+    shape = (plan.pictures, vae.config.latent_channels, side, side)
+    open_memmap(folder / "latents.npy", mode="w+", dtype=np.float16, shape=shape).flush()
+    open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int16, shape=(plan.pictures, plan.captions, TOKENS)).flush()
+    write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": 0}) + "\n")
+    return 0
+
+
+@torch.no_grad()
+def encoded(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """uint8 [b, h, w, 3] to the posterior's mean in fp16, not scaled."""
+    pixels = pictures.to(vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.autocast(vae.device.type, torch.bfloat16):
+        parts = [vae.encode(part).latent_dist.mode() for part in pixels.split(32)]
+    return torch.cat(parts).half()
