@@ -60,7 +60,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         families=("sdxl",),
         parts=("image_encoder", "engines/story-maker"),
         licence="Apache-2.0",
-        weights="toon: this project's; public mask.bin: published without a licence, with a non-commercial face encoder",
+        weights="toon: this project's; public mask.bin: no licence given, non-commercial face encoder",
         packages={},
     ),
     EngineInfo(
