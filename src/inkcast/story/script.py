@@ -1,11 +1,16 @@
-"""The script: what each panel shows and who says what. The one document between a story and its pictures."""
+"""The script: what each panel shows and who says what. The one document between a story and its pictures.
+
+A script is YAML on disk. `load_script` and `dump_script` are its two ways; `edit_script` changes a file a person wrote without
+losing their comments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SCRIPT_VERSION = 1
 
@@ -34,6 +39,15 @@ class Presence(_Frozen):
     state: str = ""
     box: Box | None = None
 
+    @field_validator("box")
+    @classmethod
+    def _box_in_panel(cls, box: Box | None) -> Box | None:
+        if box is not None and not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
+            raise ValueError(
+                "a box is x0, y0, x1, y1 as fractions of the panel with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
+            )
+        return box
+
 
 class Panel(_Frozen):
     """One picture. Only `description` is required; characters may be written as bare names in YAML."""
@@ -52,8 +66,51 @@ class Panel(_Frozen):
     engine: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     translations: Mapping[str, str] = Field(default_factory=dict)  # of the caption
 
+    @field_validator("characters", mode="before")
+    @classmethod
+    def _bare_names(cls, characters: Any) -> Any:
+        if not isinstance(characters, list | tuple):
+            return characters
+        return [{"name": entry} if isinstance(entry, str) else entry for entry in characters]
+
+    @field_validator("description")
+    @classmethod
+    def _shows_something(cls, description: str) -> str:
+        if not description.strip():
+            raise ValueError("a panel needs a description of its picture")
+        return description
+
 
 class Script(_Frozen):
     version: int = SCRIPT_VERSION
     title: str = ""
     panels: tuple[Panel, ...] = ()
+
+
+def load_script(path: Path | str) -> Script:
+    """Reads a `script.yaml`; older versions are migrated. Raises StoryError naming the line and value that do not fit."""
+    from inkcast.story.script_file import read_script
+
+    return read_script(Path(path))
+
+
+def dump_script(script: Script) -> str:
+    """The YAML of `script`: only what differs from the defaults, bare names where a character has only a name."""
+    from inkcast.story.script_file import write_script
+
+    return write_script(script)
+
+
+def edit_script(text: str, script: Script) -> str:
+    """`text` (the YAML of a script) changed to say what `script` says, keeping the comments and order in it."""
+    from inkcast.story.script_file import merge_script
+
+    return merge_script(text, script)
+
+
+def script_json_schema() -> dict[str, Any]:
+    """The JSON schema of `script.yaml`, for editors and other programs."""
+    schema = Script.model_json_schema()
+    presence = {"$ref": "#/$defs/Presence"}
+    schema["$defs"]["Panel"]["properties"]["characters"]["items"] = {"anyOf": [{"type": "string"}, presence]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,77 @@
+"""Long sentences cut into single drawable actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from inkcast.story.discourse import Reference
+from inkcast.story.lexicon import Lexicon, alternation, fold
+
+LONG_WORDS = 16
+LONG_CHARACTERS = 36
+_SHORTEST = 3
+
+
+def cut_actions(
+    text: str, start: int, end: int, references: Sequence[Reference], lexicon: Lexicon
+) -> tuple[tuple[int, int], ...]:
+    """`text[start:end]` (no quotation in it) as one span per action; short sentences stay whole."""
+    if not _is_long(text[start:end], lexicon):
+        return ((start, end),)
+    edges = [start]
+    for match in _separator(lexicon).finditer(fold(text), start, end):
+        begin = match.end("mark")
+        if (
+            _acts(text, match.end(), references, lexicon)
+            and _length(text[edges[-1] : begin], lexicon) >= _SHORTEST
+            and _length(text[begin:end], lexicon) >= _SHORTEST
+        ):
+            edges.append(begin)
+    edges.append(end)
+    return tuple(zip(edges, edges[1:], strict=False))
+
+
+def _is_long(text: str, lexicon: Lexicon) -> bool:
+    return _length(text, lexicon) > (LONG_WORDS if lexicon.spaced else LONG_CHARACTERS)
+
+
+def _length(text: str, lexicon: Lexicon) -> int:
+    return len(text.split()) if lexicon.spaced else len(text.strip())
+
+
+def _separator(lexicon: Lexicon) -> re.Pattern[str]:
+    connectors = (
+        "|".join(re.escape(word) for word in sorted(lexicon.split.connectors, key=len, reverse=True)) or r"(?!)"
+    )
+    if not lexicon.spaced:
+        return re.compile(rf"(?P<mark>[,,;;、]\s*)(?:{connectors})?")
+    return re.compile(rf"(?P<mark>[,;]\s+)(?:(?:{connectors})\s+)*")
+
+
+def _acts(text: str, position: int, references: Sequence[Reference], lexicon: Lexicon) -> bool:
+    """Whether an action starts at `position`: with a mention of the cast, or with a verb."""
+    if any(reference.mention.start == position and not reference.mention.owner for reference in references):
+        return True
+    if not lexicon.spaced:
+        return False
+    word = re.match(r"\w+", fold(text)[position:])
+    if not word:
+        return False
+    ending = lexicon.split.verb_ending
+    return word.group() in lexicon.split.verbs or bool(
+        ending and re.search(ending, word.group()) and len(word.group()) > 3
+    )
+
+
+def subject_before(references: Sequence[Reference], position: int, start: int) -> tuple[int, ...]:
+    """Who acts in a part that begins without naming anybody: the last subject before `position`."""
+    acting: tuple[int, ...] = ()
+    for reference in references:
+        if reference.subject and start <= reference.mention.start < position:
+            acting = reference.members
+    return acting
+
+
+def mentions_verb(text: str, lexicon: Lexicon) -> bool:
+    return bool(alternation(lexicon.split.verbs, spaced=lexicon.spaced).search(fold(text)))

@@ -1,0 +1,161 @@
+"""The words the offline parser knows, one TOML file per language, and which language a story is in."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inkcast.errors import StoryError
+
+Gender = Literal["he", "she", "it", "they"]
+GENDERS: tuple[Gender, ...] = ("he", "she", "it", "they")
+LANGUAGES = ("en", "de", "fr", "es", "zh", "ja")
+UNSPACED = frozenset({"zh", "ja"})
+Words = tuple[str, ...]
+
+_KANA = re.compile(r"[\u3040-\u30ff]")
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PronounForms(_Section):
+    subject: Words = ()
+    object: Words = ()
+    possessive: Words = ()
+    reflexive: Words = ()
+
+
+class Titles(_Section):
+    he: Words = ()
+    she: Words = ()
+    any: Words = ()
+    expand: Mapping[str, Words] = Field(default_factory=dict)
+    abbreviations: Words = ()
+
+
+class People(_Section):
+    he: Words = ()
+    she: Words = ()
+    it: Words = ()
+    kin: Words = ()
+    adjectives: Words = ()
+
+
+class Groups(_Section):
+    numbers: Mapping[str, int] = Field(default_factory=dict)
+    nouns: Words = ()
+    gender: Mapping[str, Gender] = Field(default_factory=dict)
+    sizes: Mapping[str, int] = Field(default_factory=dict)
+    both: Words = ()
+    all: Words = ()
+    together: Words = ()
+
+
+class Speech(_Section):
+    speech: Words = ()
+    shout: Words = ()
+    whisper: Words = ()
+    thought: Words = ()
+    off: Words = ()
+    tagwords: Words = ()
+    adverb: str = ""
+
+
+class Absent(_Section):
+    """Phrases before a mention, and patterns after it, that say the person is not there; body parts, whose owner is."""
+
+    before: Words = ()
+    after: Words = ()
+    bodies: Words = ()
+
+
+class Place(_Section):
+    into: Words = ()
+    at: Words = ()
+    source: Words = Field(default=(), alias="from")
+    after: Words = ()
+    verbs: Words = ()
+    adverbs: Words = ()
+    adverb_verbs: Words = ()
+    nouns: Words = ()
+    weak: Words = ()
+    excluded: Words = Field(default=(), alias="not")
+    stay: Words = ()
+
+
+class Split(_Section):
+    connectors: Words = ()
+    verbs: Words = ()
+    verb_ending: str = ""
+
+
+class Lexicon(_Section):
+    """Everything the rules know about one language; see `languages/en.toml` for what each list is for."""
+
+    language: str
+    joiner: str = " "
+    conjunction: str = Field(alias="and")
+    articles: Words = ()
+    definite: Words = ()
+    stopwords: Words = ()
+    titles: Titles = Titles()
+    nicknames: Mapping[str, Words] = Field(default_factory=dict)
+    pronouns: Mapping[Gender, PronounForms]
+    people: People = People()
+    groups: Groups = Groups()
+    speech: Speech = Speech()
+    doing: Mapping[str, str] = Field(default_factory=dict)
+    absent: Absent = Absent()
+    time: Mapping[str, Words] = Field(default_factory=dict)
+    weather: Mapping[str, Words] = Field(default_factory=dict)
+    place: Place
+    split: Split = Split()
+
+    @property
+    def spaced(self) -> bool:
+        return self.language not in UNSPACED
+
+
+@cache
+def load_lexicon(language: str) -> Lexicon:
+    if language not in LANGUAGES:
+        raise StoryError(f"no offline parser for language '{language}': choose one of {', '.join(LANGUAGES)}")
+    text = resources.files("inkcast.story").joinpath("languages", f"{language}.toml").read_text(encoding="utf-8")
+    return Lexicon.model_validate({"language": language, **tomllib.loads(text)})
+
+
+def detect_language(text: str) -> str:
+    """The language of `LANGUAGES` whose script, then whose commonest words, fit `text` best; English when none does."""
+    if _KANA.search(text):
+        return "ja"
+    if len(_HAN.findall(text)) * 4 > sum(character.isalpha() for character in text):
+        return "zh"
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    scores = {lang: _share(words, load_lexicon(lang).stopwords) for lang in LANGUAGES if lang not in UNSPACED}
+    return max(scores, key=lambda lang: scores[lang])
+
+
+def _share(words: Sequence[str], stopwords: Sequence[str]) -> float:
+    known = frozenset(stopwords)
+    return sum(word in known for word in words) / max(len(words), 1)
+
+
+def fold(text: str) -> str:
+    """Lower case, typographic apostrophes straightened: how words are compared. Length is kept."""
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text).replace("’", "'")
+
+
+@cache
+def alternation(words: Words, *, spaced: bool) -> re.Pattern[str]:
+    """A pattern that finds any of `words`, longest first; whole words where the language separates words."""
+    body = "|".join(re.escape(fold(word)) for word in sorted(words, key=len, reverse=True)) or r"(?!)"
+    return re.compile(rf"(?<!\w)(?:{body})(?!\w)" if spaced else rf"(?:{body})")

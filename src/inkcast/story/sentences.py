@@ -1,0 +1,146 @@
+"""A story cut into units: one sentence each, a quotation kept together with its tag ("said Ann").
+
+sentencex finds the sentence ends; repaired here are its known traps: a full stop after a title ("M. Dupont"), the inside of
+quotations, and quotations cut off from their tags (`「…」と健太は言った`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sentencex
+
+from inkcast.story.lexicon import Lexicon, alternation, fold
+from inkcast.story.quotes import Quote
+
+_TERMINAL = ".!?…。!?"
+_PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`story[start:end]`, with the quotations in it; `paragraph` counts from 0."""
+
+    start: int
+    end: int
+    paragraph: int
+    quotes: tuple[Quote, ...]
+
+    def narration(self) -> tuple[tuple[int, int], ...]:
+        """The stretches between the quotations."""
+        edges = [self.start, *(edge for quote in self.quotes for edge in (quote.start, quote.end)), self.end]
+        return tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b)
+
+
+def find_units(text: str, quotes: Sequence[Quote], lexicon: Lexicon) -> tuple[Unit, ...]:
+    units: list[Unit] = []
+    start = 0
+    breaks = [*((match.start(), match.end()) for match in _PARAGRAPH.finditer(text)), (len(text), len(text))]
+    for number, (end, following) in enumerate(breaks):
+        inside = [quote for quote in quotes if start <= quote.start < end]
+        units.extend(_paragraph_units(text, start, end, number, inside, lexicon))
+        start = following
+    return tuple(units)
+
+
+def _paragraph_units(
+    text: str, start: int, end: int, number: int, quotes: Sequence[Quote], lexicon: Lexicon
+) -> list[Unit]:
+    masked = _mask(text, start, end, quotes)
+    cuts = {start + cut for cut in _sentence_cuts(masked, lexicon)}
+    cuts = {cut for cut in cuts if not any(quote.start < cut < quote.end for quote in quotes)}
+    cuts -= {cut for cut in cuts if _after_abbreviation(text[start:cut], lexicon)}
+    for quote, following in zip(quotes, [*quotes[1:], None], strict=True):
+        here = _skip_spaces(text, quote.end, end)
+        rest = text[here : following.start if following else end]
+        joined = _continues(text, quote, rest, lexicon)
+        cuts = {cut for cut in cuts if not quote.end <= cut <= here}
+        if not joined:
+            cuts.add(here)
+        if (
+            joined
+            and following
+            and _is_bare_tag(rest, lexicon)
+            and not _has_own_tag(text, following, quotes, end, lexicon)
+        ):
+            cuts = {cut for cut in cuts if not here < cut <= following.start}
+    edges = sorted({start, end, *(cut for cut in cuts if start < cut < end)})
+    spans = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if text[a:b].strip()]
+    return [
+        Unit(a, b, number, tuple(quote for quote in quotes if a <= quote.start < b))
+        for a, b in (_trim(text, a, b) for a, b in spans)
+    ]
+
+
+def _mask(text: str, start: int, end: int, quotes: Sequence[Quote]) -> str:
+    """The paragraph with every quotation replaced by letters of the same length, so that no sentence ends in one."""
+    characters = list(text[start:end].replace("\n", " "))
+    for quote in quotes:
+        for position in range(quote.start - start, min(quote.end, end) - start):
+            characters[position] = "x"
+    return "".join(characters)
+
+
+def _sentence_cuts(masked: str, lexicon: Lexicon) -> list[int]:
+    cuts, position = [], 0
+    for sentence in sentencex.segment(lexicon.language, masked):
+        found = masked.find(sentence.strip(), position)
+        position = found + len(sentence.strip())
+        cuts.append(_skip_spaces(masked, position, len(masked)))
+    return cuts
+
+
+def _after_abbreviation(before: str, lexicon: Lexicon) -> bool:
+    last = re.search(r"(\w+)\.\s*$", before)
+    return bool(last) and fold(last.group(1)) in lexicon.titles.abbreviations  # type: ignore[union-attr]
+
+
+def _skip_spaces(text: str, position: int, end: int) -> int:
+    while position < end and text[position].isspace():
+        position += 1
+    return position
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    return _skip_spaces(text, start, end), start + len(text[start:end].rstrip())
+
+
+def _continues(text: str, quote: Quote, rest: str, lexicon: Lexicon) -> bool:
+    """Whether the sentence goes on after the quotation: with a tag, or because the quotation did not end it."""
+    said = quote.said(text)
+    if not rest.strip():
+        return False
+    if rest.lstrip()[:1] in ",;,、—–-と":
+        return True
+    ended = said[-1:] in _TERMINAL or rest.lstrip()[:1] in _TERMINAL
+    if not ended or not lexicon.spaced:
+        return not ended or first_tag(rest, lexicon)
+    return rest.lstrip()[:1].islower() or first_tag(rest, lexicon)
+
+
+def first_tag(rest: str, lexicon: Lexicon) -> bool:
+    """Whether `rest` opens with a clause that says who spoke: a speech verb among its first few words."""
+    clause = re.split(r"[.!?…。!?,,;;:]|(?<=\w)\s?[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
+    if not lexicon.spaced:
+        return bool(speech_verbs(lexicon).search(fold(clause)))
+    words = clause.split()
+    head = " ".join(words[: 5 if len(words) <= 7 else 4])
+    return bool(speech_verbs(lexicon).search(fold(head)))
+
+
+def speech_verbs(lexicon: Lexicon) -> re.Pattern[str]:
+    speech = lexicon.speech
+    return alternation((*speech.speech, *speech.shout, *speech.whisper, *speech.thought), spaced=lexicon.spaced)
+
+
+def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
+    stripped = rest.strip()
+    return first_tag(rest, lexicon) and stripped[-1:] in ".。,,:" and len(stripped.split()) <= 5 and len(stripped) < 60
+
+
+def _has_own_tag(text: str, quote: Quote, quotes: Sequence[Quote], end: int, lexicon: Lexicon) -> bool:
+    later = next((other.start for other in quotes if other.start >= quote.end), end)
+    rest = text[quote.end : later]
+    return bool(rest.strip()) and _continues(text, quote, rest, lexicon)
