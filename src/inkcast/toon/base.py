@@ -162,7 +162,11 @@ def save_half(model: nn.Module, folder: Path, **facts: Any) -> None:
 
 
 def save_base(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
-    """The whole base as a diffusers folder in fp16, with `model_index.json`."""
+    """The whole base as a diffusers folder, weights in fp16, with `model_index.json`.
+
+    The text encoders' configs name fp32: transformers loads in the type that a config names, diffusers in fp32, and a
+    pipeline loaded without a `torch_dtype` must be of one type.
+    """
     pipeline_from(
         halved(pipeline.vae),
         pipeline.tokenizer,
@@ -170,3 +174,6 @@ def save_base(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
         halved(pipeline.text_encoder_2),
         halved(pipeline.unet),
     ).save_pretrained(folder)
+    for encoder in ("text_encoder", "text_encoder_2"):
+        config = folder / encoder / "config.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
