@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from inkcast.config import settings
 from inkcast.errors import PictureError
@@ -19,6 +19,15 @@ from inkcast.files import shown, write_bytes
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+UPRIGHT = {  # by the value of EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -163,8 +172,7 @@ def _decode(data: bytes, limits: Limits, name: str) -> Image.Image:
             with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
                 _check(opened, limits, name)
                 opened.load()
-                upright = ImageOps.exif_transpose(opened)
-                picture = _in_srgb(upright)
+                picture = _in_srgb(_upright(opened))
     except PictureError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -200,6 +208,12 @@ def _check(opened: Image.Image, limits: Limits, name: str) -> None:
         raise PictureError(f"{name} is animated or has several pages; save one frame as PNG")
     if opened.mode == "F":
         raise PictureError(f"{name} holds floating-point values; save it with 8 bits a channel")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Pillow's exif_transpose also rewrites the EXIF data, and fails on tags it cannot write.
+    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
