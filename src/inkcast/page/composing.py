@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from inkcast.errors import PageError
 from inkcast.page.breaking import clean
-from inkcast.page.crop import fit
 from inkcast.page.layout import Frame, PageLayout, PageOptions
+from inkcast.page.inking import outlines
+from inkcast.page.lettering import Letterer
 from inkcast.page.panel import DrawnPanel
 from inkcast.page.patterns import Box
 from inkcast.page.setting import Align, Item, SetComic, SetPage, SetPicture, SetText
+from inkcast.page.staging import room, stage, ways
 from inkcast.page.translation import caption_text
 from inkcast.page.typeset import Typesetter
 from inkcast.page.typography import Typographer, is_right_to_left
+from inkcast.page.voices import voices
 from inkcast.page.weighing import CAPTION_PADDING
 from inkcast.story.script import Script
 
@@ -37,11 +40,12 @@ class _Composer:
     ) -> None:
         self._script, self._panels, self._options = script, panels, options
         self._typographer = Typographer(typesetter)
+        self._letterer = Letterer(self._typographer, options.points)
 
     def comic(self, pages: Sequence[PageLayout]) -> SetComic:
         self._typographer.learn(self._texts())
         options = self._options
-        made = tuple(self._page(page, last=page is pages[-1]) for page in pages)
+        made = tuple(self._page(page) for page in pages)
         title = clean(self._script.title)
         return SetComic(title, options.author, options.lettering_language, options.reads_right_to_left, made)
 
@@ -50,16 +54,19 @@ class _Composer:
         found = [("title", language, self._script.title), ("number", language, "0 1 2 3 4 5 6 7 8 9")]
         for panel in self._script.panels:
             text, tag = caption_text(panel, self._options)
-            found += [("caption", tag, text), ("strip", tag, text)]
+            found += [("strip", tag, text)]
+            found += [
+                (voice.kind, voice.language, voice.text) for voice in voices(panel, (), self._options, caption=True)
+            ]
         return found
 
-    def _page(self, page: PageLayout, last: bool) -> SetPage:
+    def _page(self, page: PageLayout) -> SetPage:
         items: list[Item] = []
         marks = [(1, f"Page {page.number}", (0.0, 0.0))]
         if page.title is not None:
             items.append(self._text(self._script.title, "title", self._options.source_language, page.title))
         for frame in page.frames:
-            items += self._panel(frame)
+            items += self._panel(frame, page)
             marks.append(
                 (2, f"{frame.panel + 1}. {_short(self._script.panels[frame.panel].description)}", frame.box[:2])
             )
@@ -69,15 +76,27 @@ class _Composer:
             items.append(self._text(str(page.number), "number", self._options.source_language, box))
         return SetPage(page.width, page.height, page.bleed, tuple(items), tuple(marks))
 
-    def _panel(self, frame: Frame) -> list[Item]:
+    def _panel(self, frame: Frame, page: PageLayout) -> list[Item]:
         panel, drawn = self._script.panels[frame.panel], self._panels[frame.panel]
-        crop, box = fit(drawn.picture.size, drawn.figures, frame.box)
+        for picture_box, scales in ways(frame):
+            crop, box, bodies = stage(drawn, picture_box)
+            spoken = voices(panel, bodies, self._options, caption=frame.caption is None)
+            inked = self._letterer.letter(
+                spoken, bodies, room(frame, page), page.right_to_left, scales, f"{self._script.title}:{frame.panel}"
+            )
+            if inked is not None:
+                break
+        else:
+            raise PageError(
+                f"panel {frame.panel + 1} holds more text than its frame can: shorten it or split the panel"
+            )
         items: list[Item] = [SetPicture(frame.panel, crop, box, frame.box, clean(panel.description))]
+        items += outlines(inked)
+        items += [one.text for one in inked]
         text, language = caption_text(panel, self._options)
         if text.strip() and frame.caption is not None:
             x0, y0, x1, y1 = frame.caption
-            room = (x0, y0 + CAPTION_PADDING, x1, y1)
-            items.append(self._text(text, "strip", language, room, top=True))
+            items.append(self._text(text, "strip", language, (x0, y0 + CAPTION_PADDING, x1, y1), top=True))
         return items
 
     def _text(

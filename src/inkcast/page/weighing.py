@@ -29,7 +29,7 @@ class Weight:
 
 def text_width(text: str) -> float:
     """A rough width of `text` in ems, without a font: half an em a letter, one a wide (CJK) character."""
-    return sum(1.0 if unicodedata.east_asian_width(char) in "WF" else 0.53 for char in text)
+    return sum(1.0 if unicodedata.east_asian_width(char) in "WF" else 0.5 for char in text)
 
 
 def texts(panel: Panel, script_field: str) -> list[str]:

@@ -1,0 +1,109 @@
+"""A panel's words as balloons, captions and effects in their places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+from inkcast.page.geometry import leaves
+from inkcast.page.inking import Inked, ink
+from inkcast.page.patterns import Box
+from inkcast.page.placing import Place, Request, Stage, place
+from inkcast.page.setting import Point
+from inkcast.page.shaping import Shape, shapes_of
+from inkcast.page.typography import POINT, Typographer
+from inkcast.page.voices import Body, Voice, mouth
+
+_TIP_GAP = 0.5  # millimetres between a tail and the face it points at
+
+
+class Letterer:
+    """Letters panels whose speech is `points` large."""
+
+    def __init__(self, typographer: Typographer, points: float) -> None:
+        self._typographer, self._points = typographer, points
+
+    def letter(
+        self,
+        voices: Sequence[Voice],
+        bodies: Sequence[Body],
+        room: Box,
+        right_to_left: bool,
+        scales: Sequence[float],
+        seed: str,
+    ) -> list[Inked] | None:
+        """Everything placed in `room` (mm) at the first of `scales` at which it fits; None where it fits at none."""
+        faces = tuple(body.face for body in bodies if body.seen_face)
+        stage = Stage(room, faces, tuple(body.box for body in bodies), right_to_left)
+        for scale in scales:
+            requests = [self._request(voice, bodies, stage, scale) for voice in voices]
+            places = place(requests, stage)
+            if places is not None:
+                return self._ink(voices, requests, places, bodies, scale, seed)
+        return None
+
+    def _request(self, voice: Voice, bodies: Sequence[Body], stage: Stage, scale: float) -> Request:
+        em = self._typographer.size(voice.kind, self._points) * POINT * scale
+        target, own = None, None
+        if voice.body is not None:
+            target = mouth(bodies[voice.body])
+            if bodies[voice.body].seen_face:
+                own = sum(body.seen_face for body in bodies[: voice.body])
+        elif voice.kind == "off-panel":
+            target = _outside(stage)
+        return Request(
+            shapes_of(voice, self._typographer, (stage.room[2] - stage.room[0]) / em),
+            em,
+            target,
+            own,
+            chained=voice.chained,
+            ordered=voice.kind != "effect",
+            oval=voice.kind not in ("caption", "effect"),
+            gap=8.0 if voice.kind == "thought" else 5.0,
+            corner=voice.kind == "caption",
+        )
+
+    def _ink(
+        self,
+        voices: Sequence[Voice],
+        requests: Sequence[Request],
+        places: Sequence[Place],
+        bodies: Sequence[Body],
+        scale: float,
+        seed: str,
+    ) -> list[Inked]:
+        found = []
+        for index, (voice, request, spot) in enumerate(zip(voices, requests, places, strict=True)):
+            size = self._typographer.size(voice.kind, self._points) * scale * spot.shape.size
+            goes_on = index + 1 < len(voices) and voices[index + 1].chained
+            tip = None if goes_on else _tip(voice, request, bodies, spot)
+            before = places[index - 1].centre if voice.chained else None
+            width = self._width(voice, spot.shape) * size * POINT
+            found.append(ink(voice, size, width, spot, tip, before, Random(f"{seed}:{index}")))
+        return found
+
+    def _width(self, voice: Voice, shape: Shape) -> float:
+        return self._typographer.width(shape.lines, voice.kind, voice.language)
+
+
+def _tip(voice: Voice, request: Request, bodies: Sequence[Body], spot: Place) -> Point | None:
+    return request.target if voice.body is None else tail_tip(bodies[voice.body], spot.centre)
+
+
+def tail_tip(body: Body, centre: Point) -> Point:
+    """Just outside the face towards the balloon, but never outside the figure."""
+    start = mouth(body)
+    x, y = leaves(body.face, start, centre)
+    length = math.dist((x, y), start) or 1.0
+    out = (x + (x - start[0]) / length * _TIP_GAP, y + (y - start[1]) / length * _TIP_GAP)
+    box = body.box
+    return out if box[0] <= out[0] <= box[2] and box[1] <= out[1] <= box[3] else (x, y)
+
+
+def _outside(stage: Stage) -> Point:
+    """A point on the emptier side of the panel, where a voice from outside comes from."""
+    x0, y0, x1, y1 = stage.room
+    middles = [(body[0] + body[2]) / 2 for body in stage.bodies]
+    left = bool(middles) and sum(middles) / len(middles) > (x0 + x1) / 2
+    return (x0 if left else x1), y0 + (y1 - y0) * 0.45

@@ -1,0 +1,67 @@
+"""Lettering shaped like its balloon: short lines above and below, long ones in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inkcast.page.breaking import Piece, Ruler, fill
+
+POWER = 2.5  # of the superellipse |x/a|^p + |y/b|^p = 1; 2 is an ellipse
+_PITCH = 1.16  # em from line to line
+_LETTER = 0.42  # em from a line's middle to the top of its letters
+_PAD_X, _PAD_Y = 0.62, 0.72  # em of air beside and above the text
+_MOST_LINES = 14
+_WISHED_ASPECT = 1.6
+
+
+@dataclass(frozen=True)
+class Oval:
+    """Lines and the half axes (em) of the superellipse around them; `cost` grows as it gets large or lean."""
+
+    lines: tuple[str, ...]
+    half_width: float
+    half_height: float
+    cost: float
+
+
+def ovals(pieces: Sequence[Piece], ruler: Ruler, widest: float) -> list[Oval]:
+    """The best few shapes for a text, cheapest first; none is wider than `widest` em unless a single piece is."""
+    found: list[Oval] = []
+    for count in range(1, min(_MOST_LINES, len(pieces)) + 1):
+        oval = _tightest(pieces, ruler, count)
+        if oval is not None and (oval.half_width * 2 <= widest or not found):
+            found.append(oval)
+    narrow = [oval for oval in found if oval.half_width * 2 <= widest] or [min(found, key=lambda oval: oval.half_width)]
+    return sorted(narrow, key=lambda oval: oval.cost)[:4]
+
+
+def profile(count: int) -> tuple[float, list[float]]:
+    """Half height (em) of an oval of `count` lines, and the share of its width that each line may use."""
+    half_height = count * _PITCH / 2 + _PAD_Y
+    reaches = [abs((line - (count - 1) / 2) * _PITCH) + _LETTER for line in range(count)]
+    return half_height, [(1.0 - (reach / half_height) ** POWER) ** (1 / POWER) for reach in reaches]
+
+
+def _tightest(pieces: Sequence[Piece], ruler: Ruler, count: int) -> Oval | None:
+    """The narrowest oval that holds the pieces in exactly `count` lines."""
+    half_height, shares = profile(count)
+    total = sum(ruler.widths(piece.text) + ruler.space * piece.space for piece in pieces)
+    low, high = 0.5, total + 4.0
+    best: list[str] | None = None
+    while high - low > 0.08:
+        half_width = (low + high) / 2
+
+        def limit(line: int, half_width: float = half_width) -> float:
+            return 2 * (half_width * shares[line] - _PAD_X) if line < count else -1.0
+
+        lines = fill(pieces, ruler, limit)
+        if lines is not None and len(lines) <= count:
+            best, high = lines, half_width
+        else:
+            low = half_width
+    if best is None or len(best) != count:
+        return None
+    lean = high / half_height / _WISHED_ASPECT
+    cost = high * half_height * (1.0 + 0.5 * max(lean, 1 / lean) ** 1.5)
+    return Oval(tuple(best), high, half_height, cost)
