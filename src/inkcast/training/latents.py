@@ -107,6 +107,18 @@ def prepare(folder: Path, plan: Plan, vae: AutoencoderKL, tokenizer: CLIPTokeniz
                 latents.flush(), tokens.flush()
                 finished = stop
                 write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": finished}) + "\n")
+    return open_cache(folder)
+
+
+def open_cache(folder: Path) -> Latents:
+    """A finished cache, to be read; `TrainingError` if there is none."""
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+    except FileNotFoundError:
+        raise TrainingError(f"no cache of latents in {folder}: train recipes/toon-unet.toml first") from None
+    finished, plan = facts.pop("finished"), Plan(**facts)
+    if finished < plan.pictures:
+        raise TrainingError(f"the cache in {folder} is unfinished: run recipes/toon-unet.toml again")
     return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("latents", "tokens")))
 
 
@@ -117,7 +129,7 @@ def start(folder: Path, plan: Plan, vae: AutoencoderKL) -> int:
         finished = facts.pop("finished")
         if facts != asdict(plan):
             raise TrainingError(f"{folder} caches other pictures or another vae: remove it, or set parameters.cache=…")
-        return finished
+        return int(finished)
     folder.mkdir(parents=True, exist_ok=True)
     side = plan.size // 2 ** (len(vae.config.block_out_channels) - 1)
     shape = (plan.pictures, vae.config.latent_channels, side, side)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -120,6 +121,8 @@ class Run:
             if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
                 self.checkpoint()
         self.show()
+        if done(self.recipe, self.progress) >= 1.0:
+            self.deliver()
         return self.folder
 
     def update(self, supply: Iterator[dict[str, Tensor]], window: Window) -> None:
@@ -200,6 +203,13 @@ class Run:
                 (folder / EXPORTED).write_text(
                     json.dumps({"run": self.recipe.name, "step": self.progress.updates}) + "\n"
                 )
+
+    def deliver(self) -> None:
+        """Puts a finished run's export where the recipe wants it."""
+        if self.recipe.export is None or not self.accelerator.is_main_process:
+            return
+        with replacing_folder(self.recipe.export, EXPORTED, overwrite=True) as folder:
+            shutil.copytree(self.folder / "export", folder, dirs_exist_ok=True)
 
     def agreed(self, wish: bool) -> bool:
         """Whether any process wishes so: clocks and signals may differ between them, what they do may not."""

@@ -1,0 +1,109 @@
+"""Training samples for engines on toon: a cached picture, and each of its characters as drawn somewhere else.
+
+A character's reference never shows what the picture shows: it is another scene, pose, place and view, or the character
+sheet. Captions name kinds only, so that looks can come from nowhere but the references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from inkcast.toon.base import TRAIN_STEPS
+from inkcast.toon.captions import caption
+from inkcast.toon.dataset import sample_scene
+from inkcast.toon.renderer import reference_sheet, render
+from inkcast.toon.world import Look, Scene, Subject
+from inkcast.training.latents import Latents, scene_of, tokenised
+from inkcast.training.objective import Sample, generator
+from inkcast.training.toon_unet import order
+from inkcast.vision.crops import on_white
+
+FEWEST_PIXELS = 0.02
+
+
+def reference_picture(
+    subject: Subject, rng: np.random.Generator, size: int, sheets: float
+) -> UInt8[np.ndarray, "side side 3"]:
+    """The subject alone on white, filling a square of `size / 2`: from a sheet (a share `sheets`) or another scene."""
+    if rng.random() >= sheets:
+        scene = sample_scene(rng, actors=[subject], style="flat")
+        front = [replace(actor, view="front") if rng.random() < 0.75 else actor for actor in scene.actors]
+        scene = replace(scene, actors=tuple(front), time="day" if rng.random() < 0.7 else scene.time)
+        drawn = render(scene, size)
+        if (drawn.instances == 1).mean() >= FEWEST_PIXELS:
+            return on_white(drawn.image, drawn.instances == 1, size // 2)
+    drawn = reference_sheet(subject, size, "front" if rng.random() < 0.8 else "side")
+    return on_white(drawn.image, drawn.instances == 1, size // 2)
+
+
+def nameless(scene: Scene) -> Scene:
+    """The scene with nobody called by name: a star's name would tell the looks."""
+    return replace(scene, actors=tuple(replace(actor, name="") for actor in scene.actors))
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Samples for `TrainingBatch` from a cache's pictures of one to `most` subjects; all chance from the index.
+
+    `masks` are instances in the picture at half its size, in [0, 1] (subjects nearer the viewer hide others).
+    """
+
+    latents: Latents
+    tokenizer: CLIPTokenizer
+    scale: float
+    most: int
+    drop_text: float
+    drop_subjects: float
+    sheets: float
+    seed: int
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The cache's pictures of few enough subjects, at least one of them a character."""
+        plan = self.latents.plan
+        scenes = (scene_of(plan, index).actors for index in range(plan.pictures))
+        fits = [len(a) <= self.most and any(isinstance(x.subject, Look) for x in a) for a in scenes]
+        return np.flatnonzero(fits)
+
+    def __getitem__(self, index: int) -> Sample:
+        count, plan = len(self.rows), self.latents.plan
+        row = int(self.rows[order(self.seed, index // count, count)[index % count]])
+        rng = generator(self.seed, "subjects", index)
+        scene = nameless(scene_of(plan, row))
+        x = self.latents.latents[row].astype(np.float32) * self.scale
+        masks, present = self._masks(scene)
+        text = "" if rng.random() < self.drop_text else caption(scene, rng, looks=0.0)
+        side = float(plan.size)
+        return {
+            "latents": torch.from_numpy(x),
+            "noise": torch.from_numpy(rng.standard_normal(x.shape, np.float32)),
+            "timestep": torch.tensor(int(rng.integers(TRAIN_STEPS))),
+            "tokens": torch.tensor(tokenised(self.tokenizer, [text])[0]),
+            "time_ids": torch.tensor([side, side, 0.0, 0.0, side, side]),
+            "references": self._references([actor.subject for actor in scene.actors], rng),
+            "masks": masks,
+            "present": present,
+            "drop": torch.tensor(bool(rng.random() < self.drop_subjects)),
+        }
+
+    def _references(self, subjects: Sequence[Subject], rng: np.random.Generator) -> Float[Tensor, "subjects 3 s s"]:
+        size = self.latents.plan.size
+        pictures = np.full((self.most, size // 2, size // 2, 3), 255, np.uint8)
+        for place, subject in enumerate(subjects):
+            pictures[place] = reference_picture(subject, rng, size, self.sheets)
+        return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+    def _masks(self, scene: Scene) -> tuple[Float[Tensor, "subjects s s"], Bool[Tensor, subjects]]:
+        size = self.latents.plan.size
+        instances = render(scene, size).instances[::2, ::2]
+        numbers = np.arange(1, self.most + 1)[:, None, None]
+        present = torch.arange(self.most) < len(scene.actors)
+        return torch.from_numpy((instances == numbers).astype(np.float32)), present
