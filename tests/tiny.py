@@ -24,8 +24,9 @@ from transformers import (
 
 TEXT_DIM = 32
 PICTURE = 64  # pixels; the VAE's factor is 8, so latents are 8 x 8
-WORDS = """a the in on of and with at to girl boy cat bear robot park beach street hugs waves sits runs red blue green
-hair long short day night , . mira stone tom reed ann lee ben close up wide shot flat drawing zqa zqb""".split()
+_KNOWN = """a the in on of and with at to girl boy cat bear robot park beach street hugs waves sits runs red blue green
+hair long short day night , . mira stone tom reed ann lee ben close up wide shot flat drawing zqa zqb"""
+WORDS = _KNOWN.split()
 
 
 def tokenizer() -> CLIPTokenizer:
@@ -48,22 +49,22 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def unet(**changes: object) -> UNet2DConditionModel:
-    """SDXL's block types: no attention, then two resolutions with one and two transformer blocks; 22 attention layers."""
-    config: dict[str, object] = dict(
-        sample_size=PICTURE // 8,
-        block_out_channels=(16, 32, 32),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 1, 2),
-        attention_head_dim=(2, 2, 4),
-        cross_attention_dim=2 * TEXT_DIM,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + TEXT_DIM,
-        norm_num_groups=8,
-    )
+    """SDXL's block types: none, then two resolutions with one and two transformer blocks; 22 attention layers."""
+    config: dict[str, object] = {
+        "sample_size": PICTURE // 8,
+        "block_out_channels": (16, 32, 32),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 1, 2),
+        "attention_head_dim": (2, 2, 4),
+        "cross_attention_dim": 2 * TEXT_DIM,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 6 * 8 + TEXT_DIM,
+        "norm_num_groups": 8,
+    }
     return UNet2DConditionModel(**(config | changes)).eval()
 
 
@@ -132,12 +133,12 @@ def sd_pipeline() -> StableDiffusionPipeline:
     """A tiny base of family "sd": one text encoder, no added conditioning."""
     torch.manual_seed(0)
     words = tokenizer()
-    plain = dict(
-        addition_embed_type=None,
-        addition_time_embed_dim=None,
-        projection_class_embeddings_input_dim=None,
-        cross_attention_dim=TEXT_DIM,
-    )
+    plain = {
+        "addition_embed_type": None,
+        "addition_time_embed_dim": None,
+        "projection_class_embeddings_input_dim": None,
+        "cross_attention_dim": TEXT_DIM,
+    }
     return StableDiffusionPipeline(
         vae=vae(),
         text_encoder=CLIPTextModel(text_config(words)).eval(),
@@ -156,3 +157,17 @@ def tiny_base(folder: Path) -> Path:
     torch.manual_seed(1)
     image_encoder().save_pretrained(folder / "image_encoder")
     return folder
+
+
+def unet_inputs(model: UNet2DConditionModel, rows: int, seed: int = 0) -> dict[str, object]:
+    """Arguments of one UNet call: latents of 8 x 8, a prompt of 77 tokens, SDXL's added conditioning."""
+    g = torch.Generator().manual_seed(seed)
+    return {
+        "sample": torch.randn(rows, 4, 8, 8, generator=g),
+        "timestep": torch.tensor(500),
+        "encoder_hidden_states": torch.randn(rows, 77, 2 * TEXT_DIM, generator=g),
+        "added_cond_kwargs": {
+            "text_embeds": torch.randn(rows, TEXT_DIM, generator=g),
+            "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]]).repeat(rows, 1),
+        },
+    }

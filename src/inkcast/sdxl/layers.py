@@ -94,7 +94,7 @@ def check_prepared(unet: Any) -> None:
     expected = _processors(unet)
     for name, processor in unet.attn_processors.items():
         layer = name.removesuffix(_SUFFIX)
-        if processor != expected[layer] or unet.get_submodule(layer).fused_projections:
+        if processor != expected[layer]:
             raise EngineError(
                 f"the attention processor of {layer} was replaced by {type(processor).__name__}: characters would be "
                 "lost: turn off attention slicing, fused QKV projections and xFormers"
