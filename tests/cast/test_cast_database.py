@@ -25,7 +25,7 @@ from inkcast.cast import database as database_module
 from inkcast.cast.database import HEAD, VERSION_TABLE, Database, upgrade
 from inkcast.cast.store import CastLibrary
 from inkcast.cast.tables import METADATA
-from inkcast.errors import CastError
+from inkcast.errors import CastError, MissingExtraError
 
 WORKER = """
 import sys
@@ -222,3 +222,9 @@ def test_a_writer_that_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytes
         library.add(person("Bob"))
     other.close()
     library.add(person("Bob"))
+
+
+def test_a_missing_driver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'inkcast\[postgres\]'"):
+        Database("postgresql://ann@127.0.0.1/db", tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torch
 from people import person, picture
 
 from inkcast.cast.character import Character, Identity, State
+from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import CastError, OutputError
@@ -136,6 +139,10 @@ def test_the_same_picture_for_the_same_use_is_kept_once(library: CastLibrary) ->
     library.add(person("Bob", 1))
     (entry,) = library.add(extending=[person("Bob", 1, 1, 2)])
     assert len(entry.references) == 2
+    signed = CharacterRecord("Bob", references=(ReferenceRecord(picture(1), consent="signed"),))
+    for record in (signed, person("Bob", 1)):
+        (entry,) = library.add(extending=[record])
+        assert [reference.consent for reference in entry.references] == ["signed", ""]
 
 
 def test_a_new_character_needs_a_picture(library: CastLibrary) -> None:
@@ -253,3 +260,48 @@ def test_a_picture_that_cannot_be_stored_leaves_no_character(
         library.add(person("Bob"))
     monkeypatch.undo()
     assert library.entries() == ()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from people import person, picture
+from inkcast.cast.database import Database
+from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord
+from inkcast.cast.store import CastLibrary
+from inkcast.errors import InkcastError
+library = CastLibrary(Database("", Path(sys.argv[2])))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+large = IdentityRecord("any-story", "w", "", bytes(3_000_000)), ReferenceRecord(picture(5, 400, 400))
+for record in (CharacterRecord("Bob", identities=large[:1]), CharacterRecord("Carl", references=large[1:])):
+    try:
+        library.add(record)
+    except InkcastError as error:
+        sys.stdout.write(f"{error}\\n")
+"""
+
+
+def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
+    """The limit on a file's size stands for the end of the disk."""
+    library = CastLibrary(Database("", tmp_path))
+    library.add(ANN)
+    command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    database, folder = done.stdout.splitlines()
+    assert "the cast library at" in database
+    assert "cannot write" in folder
+    assert library.record("Annie") == ANN
+    assert [entry.name for entry in library.entries()] == ["Ann Lee"]
+    assert len(files_below(tmp_path)) == 3
+    library.add(person("Bob"))
+
+
+def test_a_folder_of_any_name_will_do(tmp_path: Path) -> None:
+    home = tmp_path / "100% ü ☕?#&; 'x'"
+    for _ in range(2):
+        with CastLibrary(Database("", home)) as library:
+            library.add(extending=[ANN])
+            assert library.record("Annie") == ANN
+    assert {path.name.split(".")[0] for path in home.iterdir()} == {"cast", "cast-pictures"}

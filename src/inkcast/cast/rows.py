@@ -132,13 +132,15 @@ def _put_states(session: Session, character_id: str, states: Sequence[State]) ->
 def _put_reference(
     session: Session, character_id: str, reference: ReferenceRecord, store: Callable[[bytes], str]
 ) -> None:
-    """Adds a reference, unless the character has the same picture for the same use already."""
+    """Adds a reference; of a picture the character has for the same use already, only the consent is taken."""
     picture = store(reference.picture)
     mask = None if reference.mask is None else store(reference.mask)
     known = of(session, ReferenceRow, character_id)
     state = session.get_one(StateRow, (character_id, name_key(reference.state))).name if reference.state else ""
     use = (picture, mask, reference.view, state)
-    if any((row.picture, row.mask, row.view, row.state) == use for row in known):
+    same = next((row for row in known if (row.picture, row.mask, row.view, row.state) == use), None)
+    if same is not None:
+        same.consent = reference.consent or same.consent
         return
     session.add(
         ReferenceRow(
