@@ -142,13 +142,13 @@ def rows(conditioning: Conditioning, batch: int, latent_size: Size) -> Attention
             negative.subject_scale if negative.subjects or not positive.subjects else 0.0,
             positive.subject_scale if positive.subjects or not negative.subjects else 0.0,
             batch,
-            positive,
+            like=conditioning.prompt.positive,
         ),
         reference_bias=_per_row(
             negative.reference_bias if negative.reference or not positive.reference else -math.inf,
             positive.reference_bias if positive.reference or not negative.reference else -math.inf,
             batch,
-            positive,
+            like=conditioning.prompt.positive,
         ),
         regions=_twice(positive.regions, batch),
         present=_twice(positive.present, batch),
@@ -185,15 +185,12 @@ def _twice(x: Tensor | None, batch: int) -> Tensor | None:
     return None if x is None else _repeated(x, 2 * batch)
 
 
-def _per_row(negative: float | Tensor, positive: float | Tensor, batch: int, like: AttentionMemory) -> float | Tensor:
-    """One number where both rows agree, else one per row, where the keys are and of their kind."""
+def _per_row(negative: float | Tensor, positive: float | Tensor, batch: int, like: Tensor) -> float | Tensor:
+    """One number where both rows agree, else one per row, of `like`'s kind and place."""
     if negative == positive:
         return positive
-    key = next(iter((like.subjects or like.reference or like.text).values())).key
-    pair = [
-        torch.as_tensor(x, dtype=key.dtype, device=key.device).reshape(1).expand(batch) for x in (negative, positive)
-    ]
-    return torch.cat(pair)
+    pair = [torch.as_tensor(x, dtype=like.dtype, device=like.device).reshape(1) for x in (negative, positive)]
+    return torch.cat(pair).repeat_interleave(batch)
 
 
 def box_regions(members: Sequence[Member], side: int = 64) -> Float[Tensor, "1 subjects side side"] | None:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inkcast.engines.registry import DEFAULT, ENGINES, engine_info, load_engine
+from inkcast.errors import EngineError
+from inkcast.sdxl.backbone import Backbone
+
+
+def test_unknown_engines_are_answered_with_the_known_ones() -> None:
+    with pytest.raises(EngineError, match="unknown engine 'dreambooth': use one of any-story, story-maker, "):
+        engine_info("dreambooth")
+
+
+def test_the_default_is_known_and_names_are_unique() -> None:
+    assert engine_info(DEFAULT).name == "any-story"
+    assert len({info.name for info in ENGINES}) == len(ENGINES)
+
+
+def test_listing_engines_imports_no_torch() -> None:
+    code = "import sys, inkcast.engines.registry; assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_missing_is_listed(tmp_path: Path) -> None:
+    info = engine_info("ip-adapter")
+    assert info.missing(None) == info.parts
+    (tmp_path / "image_encoder").mkdir()
+    assert info.missing(tmp_path) == ("engines/ip-adapter/adapter.safetensors",)
+
+
+def test_missing_weights_and_wrong_family_are_one_clear_line(backbone: Backbone) -> None:
+    with pytest.raises(
+        EngineError, match=r"has no engines/ip-adapter/adapter\.safetensors in .*, which ip-adapter needs"
+    ):
+        load_engine("ip-adapter", backbone)
+    with pytest.raises(EngineError, match="ip-adapter runs on sdxl bases, but .* is of family sd"):
+        load_engine("ip-adapter", replace(backbone, family="sd"))
+
+
+def test_engines_load_from_companion_parts(backbone: Backbone, tmp_path: Path) -> None:
+    from tests.engines.test_ip_adapter import SIZE
+
+    from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
+
+    assert backbone.folder is not None
+    (tmp_path / "image_encoder").symlink_to(backbone.folder / "image_encoder")
+    path = tmp_path / "engines" / "ip-adapter" / "adapter.safetensors"
+    save_adapter(fresh_adapter(backbone, SIZE), path)
+    assert load_engine("ip-adapter", replace(backbone, folder=tmp_path)).name == "ip-adapter"
