@@ -13,6 +13,18 @@ LONG_CHARACTERS = 36
 _SHORTEST = 3
 
 
+def find_clauses(text: str, spans: Sequence[tuple[int, int]], lexicon: Lexicon) -> tuple[tuple[int, int], ...]:
+    """The stretches of `spans` in each of which one subject acts."""
+    words = alternation(lexicon.clause_breaks, spaced=lexicon.spaced).pattern
+    breaks = re.compile(rf"[;:,;,]\s*|\s+{words}\s+" if lexicon.clause_breaks else r"[;:;,,]\s*")
+    folded = fold(text)
+    clauses: list[tuple[int, int]] = []
+    for start, end in spans:
+        edges = [start, *(match.end() for match in breaks.finditer(folded, start, end)), end]
+        clauses.extend((a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b)
+    return tuple(clauses)
+
+
 def cut_actions(
     text: str, start: int, end: int, references: Sequence[Reference], lexicon: Lexicon
 ) -> tuple[tuple[int, int], ...]:
@@ -71,7 +83,3 @@ def subject_before(references: Sequence[Reference], position: int, start: int) -
         if reference.subject and start <= reference.mention.start < position:
             acting = reference.members
     return acting
-
-
-def mentions_verb(text: str, lexicon: Lexicon) -> bool:
-    return bool(alternation(lexicon.split.verbs, spaced=lexicon.spaced).search(fold(text)))

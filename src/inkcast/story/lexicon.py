@@ -32,6 +32,7 @@ class PronounForms(_Section):
     object: Words = ()
     possessive: Words = ()
     reflexive: Words = ()
+    clitic: Words = ()
 
 
 class Titles(_Section):
@@ -62,6 +63,7 @@ class Groups(_Section):
 
 class Speech(_Section):
     speech: Words = ()
+    gesture: Words = ()
     shout: Words = ()
     whisper: Words = ()
     thought: Words = ()
@@ -87,7 +89,6 @@ class Place(_Section):
     adverbs: Words = ()
     adverb_verbs: Words = ()
     nouns: Words = ()
-    weak: Words = ()
     excluded: Words = Field(default=(), alias="not")
     stay: Words = ()
 
@@ -106,7 +107,18 @@ class Lexicon(_Section):
     conjunction: str = Field(alias="and")
     articles: Words = ()
     definite: Words = ()
+    possessives: Words = ()
     stopwords: Words = ()
+    function_words: Words = ()
+    clause_words: Words = ()
+    before_clitics: Words = ()
+    ditransitive: Words = ()
+    plural_verb: str = ""
+    not_before: Words = ()
+    coordinators: Words = ()
+    clause_breaks: Words = ()
+    capital_nouns: bool = False
+    inverts: bool = True
     titles: Titles = Titles()
     nicknames: Mapping[str, Words] = Field(default_factory=dict)
     pronouns: Mapping[Gender, PronounForms]

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inkcast.errors import StoryError
-from inkcast.story.clauses import cut_actions, subject_before
+from inkcast.story.clauses import cut_actions, find_clauses, subject_before
 from inkcast.story.describe import join_names, self_contained, sentence
-from inkcast.story.discourse import Discourse, Reference, find_clauses, resolve
+from inkcast.story.discourse import Discourse, Reference, resolve
 from inkcast.story.lexicon import Lexicon, alternation, detect_language, fold, load_lexicon
-from inkcast.story.mentions import Mention, MentionFinder
+from inkcast.story.mentions import Mention, NameFinder, find_groups, find_people
 from inkcast.story.names import CastName, check_cast
+from inkcast.story.pronouns import find_clitics, find_pronouns
 from inkcast.story.quotes import find_quotes
 from inkcast.story.scenes import find_place, find_time
 from inkcast.story.script import Line, LineKind, Panel, Presence, Script
@@ -59,7 +60,7 @@ class _Scene:
 
     def enter(self, text: str, lexicon: Lexicon) -> None:
         time, weather = find_time(text, lexicon)
-        place = find_place(text, lexicon)
+        place = find_place(text, lexicon, anywhere=not self.place)
         if place and place != self.place:
             self.place = place
         self.time = time or self.time
@@ -82,7 +83,7 @@ class _Talk:
 @dataclass
 class _Parser:
     text: str
-    finder: MentionFinder
+    finder: NameFinder
     lexicon: Lexicon
     units: tuple[Unit, ...]
     talk: Discourse
@@ -101,14 +102,27 @@ class _Parser:
         for number, unit in enumerate(self.units):
             self.talk.advance()
             narration = unit.narration()
-            mentions = tuple(mention for a, b in narration for mention in self.finder.find(self.text, a, b))
+            mentions = tuple(mention for a, b in narration for mention in self._mentions(a, b))
             references = resolve(self.text, mentions, find_clauses(self.text, narration, self.lexicon), self.talk)
             self.met.update(member for reference in references for member in reference.members)
             self._warn(unit, references)
             if unit.quotes:
                 self._spoken(number, unit, references)
             else:
+                self.talk.speaker = None
                 self._narrated(unit, references)
+
+    def _mentions(self, start: int, end: int) -> tuple[Mention, ...]:
+        """All mentions in the stretch, in order, none overlapping another; names win over words."""
+        found: list[Mention] = []
+        for look in (find_groups, find_people, find_pronouns, find_clitics):
+            if look is find_people:
+                _keep(found, self.finder.find(self.text, start, end))
+            if look in (find_groups, find_people):
+                _keep(found, look(self.text, start, end, self.lexicon))
+            else:
+                _keep(found, look(self.text, start, end, found, self.lexicon))
+        return tuple(sorted(found, key=lambda mention: mention.start))
 
     def _warn(self, unit: Unit, references: Sequence[Reference]) -> None:
         said = self.text[unit.start : unit.end]
@@ -138,7 +152,7 @@ class _Parser:
         names = [
             [
                 (m, mention.start, mention.end)
-                for mention in self.finder.names(self.text, q.inner, q.outer)
+                for mention in self.finder.find(self.text, q.inner, q.outer)
                 for m in mention.members[:1]
             ]
             for q in unit.quotes
@@ -166,6 +180,7 @@ class _Parser:
         self.met.update(speakers)
         if speakers:
             self.talk.subjects = tuple(speakers)
+            self.talk.speaker = speakers[0]
 
     def _line(self, said: str, speakers: Sequence[int], kind: LineKind) -> Line:
         speaker = join_names(speakers, self.cast, self.lexicon) if len(speakers) == 1 else None
@@ -203,7 +218,7 @@ class _Parser:
         before = [m for m in self.talk.subjects if m not in called]
         if number + 1 < len(self.units) and not self.units[number + 1].quotes:
             following = self.units[number + 1]
-            named = [m.members[0] for m in self.finder.names(self.text, following.start, following.end) if not m.owner]
+            named = [m.members[0] for m in self.finder.find(self.text, following.start, following.end) if not m.owner]
             if named and named[0] not in called and named[0] not in before:
                 return (named[0],)
         if before:
@@ -279,6 +294,12 @@ class _Parser:
         self.sources.append((start, end))
 
 
+def _keep(found: list[Mention], more: Iterable[Mention]) -> None:
+    for mention in more:
+        if all(mention.end <= other.start or mention.start >= other.end for other in found):
+            found.append(mention)
+
+
 def _with_subject(picture: str, names: str, lexicon: Lexicon) -> str:
     words = picture.split(" ")
     while words and fold(words[0]) in {word for phrase in lexicon.split.connectors for word in phrase.split()}:
@@ -306,7 +327,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     lexicon = load_lexicon(language or detect_language(text))
     quotes, unclosed = find_quotes(text)
     units = find_units(text, quotes, lexicon)
-    finder = MentionFinder(cast, lexicon)
+    finder = NameFinder(cast, lexicon)
     parser = _Parser(text, finder, lexicon, units, Discourse(cast, lexicon))
     for position in unclosed:
         parser.warnings.append(

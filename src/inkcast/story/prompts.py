@@ -58,7 +58,7 @@ def _with_preposition(words: str) -> str:
 _PREPOSITIONS = {
     word: preposition
     for preposition, words in {
-        "on": "beach street road bridge stage roof rooftop deck island boat ship raft train bus moon mars hill hilltop balcony terrace "
+        "on": "beach road bridge stage roof rooftop deck island boat ship raft train bus moon mars hill hilltop balcony terrace "
         "stairs staircase pier coast shore cliff farm planet summit peak sidewalk path trail bench playground",
         "at": "school harbor harbour station stop airport door gate gates corner fountain counter lake river seaside pool market fair "
         "crossroads bank lighthouse",

@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PAIRS = {
-    "“": "”",
-    "„": "“”",
-    "«": "»",
-    "»": "«",
-    "‘": "’",
-    "「": "」",
-    "『": "』",
-    "‹": "›",
-    "›": "‹",
-    "‚": "‘’",
-    '"': '"',
-    "'": "'",
-}
+_CLOSERS = {
+    "“": "”", "„": "“”", "«": "»", "»": "«", "‘": "’", "「": "」", "『": "』", "‹": "›", "›": "‹", "‚": "‘’", '"': '"', "'": "'",
+}  # fmt: skip
 _DASHES = "—–"
 _APOSTROPHES = "'’‘"
-_TERMINAL = ".!?…。!?."
+_TERMINAL = ".!?…。!?"
+_PAUSE = _TERMINAL + ",;:-—,"
+_BLANK_LINE = re.compile(r"\n\s*\n")
+_SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
+_INNER_DASH = re.compile(r"\s?[—–]\s?(?=\w)")
+_RESUMING_DASH = re.compile(r"[.,!?…;:]?\s?[—–]\s*(?=[\w¿¡])")
 
 
 @dataclass(frozen=True)
@@ -38,107 +32,98 @@ class Quote:
 
 
 def find_quotes(text: str) -> tuple[tuple[Quote, ...], tuple[int, ...]]:
-    """The quotations of `text` in order, and where marks were opened but never closed (read up to the paragraph's end)."""
+    """The quotations in order, and where marks were opened but never closed (those are read to the paragraph's end)."""
     quotes: list[Quote] = []
     unclosed: list[int] = []
     position = 0
     while position < len(text):
-        if _dialogue_dash(text, position):
-            pieces = _dash_pieces(text, position)
+        if _opens_dialogue(text, position):
+            pieces, position = _dash_pieces(text, position)
             quotes.extend(pieces)
-            position = (
-                max(_paragraph_end(text, position), pieces[-1].end if pieces else position + 1)
-                if pieces
-                else position + 1
-            )
-            position = pieces[-1].end if pieces else position
-            continue
-        if not _opens(text, position):
-            position += 1
-            continue
-        closing = _closing(text, position)
-        if closing is None:
-            if text[position] in _APOSTROPHES:
+        elif _opens(text, position):
+            closing = _closing(text, position)
+            if closing is None and text[position] in _APOSTROPHES:
                 position += 1
                 continue
-            unclosed.append(position)
-            closing = _paragraph_end(text, position)
-            quotes.append(Quote(position, position + 1, closing, closing))
-            position = max(closing, position + 1)
-            continue
-        if text[position + 1 : closing].strip():
-            quotes.append(Quote(position, position + 1, closing, closing + 1))
-        position = closing + 1
+            if closing is None:
+                unclosed.append(position)
+                end = _paragraph_end(text, position)
+                quotes.append(Quote(position, position + 1, end, end))
+                position = max(end, position + 1)
+                continue
+            if re.search(r"\w", text[position + 1 : closing]):
+                quotes.append(Quote(position, position + 1, closing, closing + 1))
+            position = closing + 1
+        else:
+            position += 1
     return tuple(quotes), tuple(unclosed)
 
 
 def _opens(text: str, position: int) -> bool:
     mark = text[position]
-    if mark not in _PAIRS:
+    if mark not in _CLOSERS:
         return False
-    before, after = text[position - 1 : position], text[position + 1 : position + 2]
-    if mark in "'‘":
-        return (
-            not before.isalnum()
-            and after.strip() != ""
-            and not after.isdigit()
-            and (mark != "'" or not before.strip() or before in "(—–-:")
-        )
-    return True
+    before, after = text[position - 1 : position] if position else "", text[position + 1 : position + 2]
+    if mark == "'":
+        return (not before.strip() or before in "(—–:") and after.isalnum() and not after.isdigit()
+    return mark != "‘" or (not before.isalnum() and after.strip() != "")
 
 
 def _closing(text: str, start: int) -> int | None:
-    mark = text[start]
-    end = _paragraph_end(text, start)
-    for position in range(start + 1, end):
-        if text[position] not in _PAIRS[mark]:
+    """Where the quotation opened at `start` closes; an apostrophe inside a word or after a plural does not close it."""
+    closers = _CLOSERS[text[start]]
+    for position in range(start + 1, _paragraph_end(text, start)):
+        mark = text[position]
+        if mark not in closers:
             continue
-        if text[position] in _APOSTROPHES:
-            before, after = text[position - 1], text[position + 1 : position + 2]
-            if after.isalnum() or not (before in _TERMINAL + ",;:-—" or before.isalnum()):
-                continue
-            if (
-                before.isalnum()
-                and text[start + 1 : position].count(" ") > 0
-                and mark in "'"
-                and not _speech_like(text, position)
-            ):
-                continue
-        return position
+        if mark not in _APOSTROPHES:
+            return position
+        before, after = text[position - 1], text[position + 1 : position + 2]
+        if not after.isalnum() and (before in _PAUSE or " " not in text[start:position]):
+            return position
     return None
 
 
-def _speech_like(text: str, position: int) -> bool:
-    return text[position - 1] in _TERMINAL + ",;:-—"
-
-
 def _paragraph_end(text: str, position: int) -> int:
-    blank = re.compile(r"\n\s*\n").search(text, position)
+    blank = _BLANK_LINE.search(text, position)
     return blank.start() if blank else len(text)
 
 
-def _dialogue_dash(text: str, position: int) -> bool:
-    """An em dash that opens a speech: at the start of the text or a line, or after a sentence's end."""
+def _opens_dialogue(text: str, position: int) -> bool:
+    """Whether a dash opens a speech: at the start of the text or of a line, or after a sentence's end."""
     if text[position] not in _DASHES or not text[position + 1 : position + 3].strip():
         return False
     before = text[:position].rstrip(" \t\u00a0")
-    return not before or before[-1] == "\n" or (before[-1] in _TERMINAL and text[position + 1 : position + 2] != " ")
+    return not before or before[-1] == "\n" or (before[-1] in _TERMINAL and text[position + 1] != " ")
 
 
-def _dash_pieces(text: str, start: int) -> list[Quote]:
-    """—Speech —tag. —speech: every other piece between dashes is speech; a tag ends with its sentence."""
+def _dash_pieces(text: str, start: int) -> tuple[list[Quote], int]:
+    """—Speech —tag. —speech: what lies between dashes is speech by turns; and where to read on.
+
+    A speech without a second dash ends with its line where the dash stands apart ("– Bonjour."), else with its sentence.
+    """
     line = text.find("\n", start)
     end = line if line >= 0 else len(text)
     inner = start + 1
-    dash = re.compile(r"\s[—–]\s?(?=\w)").search(text, inner, end)
+    dash = _tag_dash(text, inner, end)
     if dash is None:
-        sentence = re.compile(r"[.!?…]+(?=\s|$)").search(text, inner, end)
-        stop = end if text[start + 1 : start + 2] == " " or sentence is None else sentence.end()
-        return [Quote(start, inner, stop, stop)]
+        sentence = _SENTENCE_END.search(text, inner, end)
+        stop = end if text[inner] == " " or sentence is None else sentence.end()
+        return [Quote(start, inner, stop, stop)], stop
     pieces = [Quote(start, inner, dash.start(), dash.start())]
-    resumed = re.compile(r"[.,!?…;:]?\s?[—–]\s*(?=\w|[¿¡])|[.!?…](?=\s|$)").search(text, dash.end(), end)
-    if resumed and any(mark in resumed.group() for mark in _DASHES):
-        sentence = re.compile(r"[.!?…]+(?=\s|$)").search(text, resumed.end(), end)
-        stop = sentence.end() if sentence else end
-        pieces.append(Quote(resumed.start() + len(resumed.group().rstrip()) - 1, resumed.end(), stop, stop))
-    return pieces
+    finished = _SENTENCE_END.search(text, dash.end(), end)
+    resumed = _RESUMING_DASH.search(text, dash.end(), end)
+    if resumed is None or (finished and finished.end() <= resumed.start()):
+        return pieces, finished.end() if finished else end
+    sentence = _SENTENCE_END.search(text, resumed.end(), end)
+    stop = sentence.end() if sentence else end
+    pieces.append(Quote(resumed.end() - 1, resumed.end(), stop, stop))
+    return pieces, stop
+
+
+def _tag_dash(text: str, inner: int, end: int) -> re.Match[str] | None:
+    """The dash that ends the speech; one after a full sentence opens another speech unless a small letter follows."""
+    for dash in _INNER_DASH.finditer(text, inner, end):
+        if text[dash.end()].islower():
+            return dash
+    return None

@@ -11,13 +11,16 @@ from inkcast.story.lexicon import Lexicon, Words, alternation, fold, load_lexico
 _EDGE = r"[.,;:!?。,、;!?…]"
 
 
-def find_place(text: str, lexicon: Lexicon) -> str:
-    """The place `text` says its action is at, without article; empty if it names none. Destinations win over places passed."""
+def find_place(text: str, lexicon: Lexicon, *, anywhere: bool = False) -> str:
+    """The place `text` says its action is at, without article; empty if it names none. Destinations win over places passed.
+
+    With `anywhere`, places it only comes from or belongs to count too ("the stairs of the lighthouse").
+    """
     if not lexicon.spaced:
         return _unspaced_place(text, lexicon)
     place = lexicon.place
     best: tuple[int, int, str] | None = None
-    for weight, words in ((3, place.into), (2, (*place.at, *place.verbs)), (1, place.source)):
+    for weight, words in ((3, place.into), (2, (*place.at, *place.verbs)), (1, place.source if anywhere else ())):
         for match in alternation(words, spaced=True).finditer(fold(text)):
             phrase = _noun_phrase(text[match.end() :], match.group(), text[: match.start()], lexicon)
             if phrase and (best is None or weight > best[0]):

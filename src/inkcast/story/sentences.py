@@ -52,18 +52,19 @@ def _paragraph_units(
     cuts = {start + cut for cut in _sentence_cuts(masked, lexicon)}
     cuts = {cut for cut in cuts if not any(quote.start < cut < quote.end for quote in quotes)}
     cuts -= {cut for cut in cuts if _after_abbreviation(text[start:cut], lexicon)}
-    for quote, following in zip(quotes, [*quotes[1:], None], strict=True):
+    for index, quote in enumerate(quotes):
         here = _skip_spaces(text, quote.end, end)
+        following = quotes[index + 1] if index + 1 < len(quotes) else None
         rest = text[here : following.start if following else end]
-        joined = _continues(text, quote, rest, lexicon)
+        joined = not _is_told(text, start, quote) and _continues(text, quote, rest, lexicon)
         cuts = {cut for cut in cuts if not quote.end <= cut <= here}
-        if not joined:
+        if not joined and _ends(text, quote, rest):
             cuts.add(here)
         if (
             joined
             and following
             and _is_bare_tag(rest, lexicon)
-            and not _has_own_tag(text, following, quotes, end, lexicon)
+            and not _answered(text, quotes, index + 1, end, lexicon)
         ):
             cuts = {cut for cut in cuts if not here < cut <= following.start}
     edges = sorted({start, end, *(cut for cut in cuts if start < cut < end)})
@@ -79,7 +80,7 @@ def _mask(text: str, start: int, end: int, quotes: Sequence[Quote]) -> str:
     characters = list(text[start:end].replace("\n", " "))
     for quote in quotes:
         for position in range(quote.start - start, min(quote.end, end) - start):
-            characters[position] = "x"
+            characters[position] = "X"
     return "".join(characters)
 
 
@@ -107,32 +108,47 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     return _skip_spaces(text, start, end), start + len(text[start:end].rstrip())
 
 
+def _is_told(text: str, start: int, quote: Quote) -> bool:
+    """Whether the words before the quotation lead into it: 'Ann said, "…"'."""
+    return text[start : quote.start].rstrip()[-1:] in (",", ":", ",", ":") and quote.said(text)[-1:] in _TERMINAL
+
+
+def _ends(text: str, quote: Quote, rest: str) -> bool:
+    """Whether the sentence is over where the quotation is."""
+    if not rest.strip():
+        return True
+    if rest.lstrip()[0] in ",;,、と":
+        return False
+    return quote.said(text)[-1:] in _TERMINAL or not rest.lstrip()[:1].islower()
+
+
 def _continues(text: str, quote: Quote, rest: str, lexicon: Lexicon) -> bool:
     """Whether the sentence goes on after the quotation: with a tag, or because the quotation did not end it."""
-    said = quote.said(text)
-    if not rest.strip():
+    said, after = quote.said(text), rest.lstrip()
+    if not after:
         return False
-    if rest.lstrip()[:1] in ",;,、—–-と":
+    if after[0] in ",;,、と" or after[0] in "—–" or after[0].islower():
         return True
-    ended = said[-1:] in _TERMINAL or rest.lstrip()[:1] in _TERMINAL
-    if not ended or not lexicon.spaced:
-        return not ended or first_tag(rest, lexicon)
-    return rest.lstrip()[:1].islower() or first_tag(rest, lexicon)
+    if said[-1:] not in _TERMINAL and after[0] not in _TERMINAL:
+        return True
+    if not lexicon.spaced:
+        return first_tag(rest, lexicon)
+    return said[-1:] != "." and first_tag(rest, lexicon) and not re.search(r":\s*$|^\w[^,]*,\s*$", rest)
 
 
 def first_tag(rest: str, lexicon: Lexicon) -> bool:
     """Whether `rest` opens with a clause that says who spoke: a speech verb among its first few words."""
-    clause = re.split(r"[.!?…。!?,,;;:]|(?<=\w)\s?[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
+    clause = re.split(r"[.!?…。!?,,;;:]|(?<=\w)\s[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
     if not lexicon.spaced:
         return bool(speech_verbs(lexicon).search(fold(clause)))
-    words = clause.split()
-    head = " ".join(words[: 5 if len(words) <= 7 else 4])
-    return bool(speech_verbs(lexicon).search(fold(head)))
+    return bool(speech_verbs(lexicon).search(fold(" ".join(clause.split()[:5]))))
 
 
-def speech_verbs(lexicon: Lexicon) -> re.Pattern[str]:
+def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]:
+    """Finds verbs of speech; with `gestures` also those that only beside a quotation mean speech ("smiled")."""
     speech = lexicon.speech
-    return alternation((*speech.speech, *speech.shout, *speech.whisper, *speech.thought), spaced=lexicon.spaced)
+    words = (*speech.speech, *speech.shout, *speech.whisper, *speech.thought, *(speech.gesture if gestures else ()))
+    return alternation(words, spaced=lexicon.spaced)
 
 
 def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
@@ -140,7 +156,9 @@ def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
     return first_tag(rest, lexicon) and stripped[-1:] in ".。,,:" and len(stripped.split()) <= 5 and len(stripped) < 60
 
 
-def _has_own_tag(text: str, quote: Quote, quotes: Sequence[Quote], end: int, lexicon: Lexicon) -> bool:
-    later = next((other.start for other in quotes if other.start >= quote.end), end)
-    rest = text[quote.end : later]
-    return bool(rest.strip()) and _continues(text, quote, rest, lexicon)
+def _answered(text: str, quotes: Sequence[Quote], index: int, end: int, lexicon: Lexicon) -> bool:
+    """Whether quotation `index` is a turn of its own: it has a tag, or another quotation follows at once."""
+    quote = quotes[index]
+    rest = text[quote.end : quotes[index + 1].start if index + 1 < len(quotes) else end]
+    at_once = index + 1 < len(quotes) and not rest.strip()
+    return at_once or (bool(rest.strip()) and _continues(text, quote, rest, lexicon))

@@ -32,7 +32,7 @@ def find_tag(text: str, unit: Unit, references: Sequence[Reference], lexicon: Le
     first = unit.quotes[0].start
     ordered = [span for span in spans if span[0] > first] + [span for span in spans if span[0] < first]
     for start, end in ordered:
-        verbs = list(speech_verbs(lexicon).finditer(fold(text), start, end))
+        verbs = list(speech_verbs(lexicon, gestures=True).finditer(fold(text), start, end))
         if start < first:
             verbs = verbs[-1:]
         if verbs:
