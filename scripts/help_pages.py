@@ -57,8 +57,8 @@ def settings_page() -> Iterator[str]:
 
 def engines_page() -> Iterator[str]:
     yield "## Engines\n\nNames for `--engine`.\n"
-    rows = [f"| `{name}` | {cell(entry.summary)} |" for name, entry in ENGINES.items()]
-    yield "| engine | what it does |\n|---|---|\n" + "\n".join(rows) + "\n"
+    rows = [f"| `{info.name}` | {cell(info.title)} | {cell(info.source)} | {cell(info.weights)} |" for info in ENGINES]
+    yield "| engine | method | source | weights |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def page() -> str:

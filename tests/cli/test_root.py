@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +14,19 @@ from typer.testing import CliRunner
 import inkcast.cli as cli
 from inkcast.errors import InkcastError, OutputError, UsageError
 
-HEAVY = ("torch", "diffusers", "transformers", "scipy", "peft", "cv2", "sqlalchemy", "typst", "gradio", "numpy", "matplotlib")
+HEAVY = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "scipy",
+    "peft",
+    "cv2",
+    "sqlalchemy",
+    "typst",
+    "gradio",
+    "numpy",
+    "matplotlib",
+)
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -44,11 +55,11 @@ def test_command_modules_import_nothing_heavy(module: str) -> None:
 def test_table_of_commands_says_what_the_commands_say(name: str) -> None:
     command = cli.load_command(name)
     assert command.name == name
-    assert (command.help or "").split("\n")[0] == cli.COMMANDS[name].help
+    assert (command.help or "").startswith(cli.COMMANDS[name].help.rstrip("."))
 
 
 @pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def failing(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A command `boom` that raises whatever `failing.error` is."""
     holder = SimpleNamespace(error=InkcastError("nothing"), app=typer.Typer())
 
@@ -58,7 +69,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
     monkeypatch.setitem(sys.modules, "inkcast.cli.boom", holder)
     monkeypatch.setitem(cli.COMMANDS, "boom", cli.Entry("inkcast.cli.boom", "Fails."))
-    yield holder
+    return holder
 
 
 @pytest.mark.parametrize(
@@ -68,7 +79,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         (UsageError("two of one"), 2, "inkcast: two of one"),
         (KeyboardInterrupt(), 130, "inkcast: stopped: nothing was changed that is not finished"),
         (FileNotFoundError(2, "No such file", "x.txt"), 1, "inkcast: x.txt: No such file"),
-        (KeyError("k"), 1, "inkcast: unexpected KeyError: 'k'; run again with inkcast --debug … and report what it shows"),
+        (
+            KeyError("k"),
+            1,
+            "inkcast: unexpected KeyError: 'k'; run again with inkcast --debug … and report what it shows",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_an_exit_code(

@@ -87,7 +87,7 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. `--debug` may stand anywhere; termination unwinds like Ctrl-C, so that nothing is left half-written."""
+    """Entry point. `--debug` may stand anywhere; being terminated unwinds like Ctrl-C, so nothing stays half-written."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if DEBUG in arguments:
         arguments = [DEBUG, *(argument for argument in arguments if argument != DEBUG)]

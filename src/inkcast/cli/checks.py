@@ -51,7 +51,9 @@ def requirements(extra: str = "") -> list[Requirement]:
     declared = [Requirement(line) for line in requires("inkcast") or ()]
     if not extra:
         return [r for r in declared if r.marker is None or r.marker.evaluate({"extra": ""})]
-    return [r for r in declared if r.marker and not r.marker.evaluate({"extra": ""}) and r.marker.evaluate({"extra": extra})]
+    return [
+        r for r in declared if r.marker and not r.marker.evaluate({"extra": ""}) and r.marker.evaluate({"extra": extra})
+    ]
 
 
 def unmet(requirement: Requirement) -> str:
@@ -68,8 +70,10 @@ def unmet(requirement: Requirement) -> str:
 def packages() -> Iterator[Finding]:
     needed = requirements()
     problems = [problem for problem in map(unmet, needed) if problem]
-    yield Finding("packages", "missing", f"{'; '.join(problems)}: pip install 'inkcast'") if problems else Finding(
-        "packages", "ok", f"{len(needed)} present"
+    yield (
+        Finding("packages", "missing", f"{'; '.join(problems)}: pip install 'inkcast'")
+        if problems
+        else Finding("packages", "ok", f"{len(needed)} present")
     )
     if find_spec("torchvision"):
         yield Finding("torchvision", "note", "its CPU build breaks SDXL pipelines: pip uninstall torchvision")
@@ -99,8 +103,8 @@ def weights() -> Iterator[Finding]:
     from inkcast.cli.engines import survey
 
     for engine in survey():
-        found = "weights for toon embedded" if engine.embedded else "no weights for toon in this installation"
-        yield Finding(f"engine {engine.name}", "ok" if engine.embedded else "note", found)
+        found = "ready on toon" if engine.ready else f"toon lacks {', '.join(engine.missing)}"
+        yield Finding(f"engine {engine.name}", "ok" if engine.ready else "note", found)
 
 
 def places() -> Iterator[Finding]:
@@ -109,6 +113,8 @@ def places() -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free / 10**9
     writable = os.access(existing, os.W_OK)
     state: Literal["ok", "missing"] = "ok" if writable and free >= ENOUGH_GB else "missing"
-    yield Finding("cast library", state, f"{home}{'' if writable else ' (not writable: set INKCAST_HOME)'}, {free:.0f} GB free")
+    yield Finding(
+        "cast library", state, f"{home}{'' if writable else ' (not writable: set INKCAST_HOME)'}, {free:.0f} GB free"
+    )
     here = shutil.disk_usage(Path.cwd()).free / 10**9
     yield Finding("this folder", "ok" if here >= ENOUGH_GB else "missing", f"{here:.0f} GB free")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from inkcast.errors import InkcastError
+from inkcast.events import Event, Note, Report
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import TaskID
 
 DEBUG = "--debug"
 INTERRUPTED = 130
@@ -21,6 +21,15 @@ CommandLineError = typer.BadParameter.__base__ or typer.BadParameter  # what typ
 Device = Annotated[str, typer.Option("--device", help="Where to draw: auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="Precision: auto, float32, bfloat16, float16.")]
 LowVram = Annotated[bool, typer.Option("--low-vram", help="Move parts of the model to the GPU only while they work.")]
+Layout = Annotated[str | None, typer.Option("--layout", help="How panels share a page, by name; auto weighs them.")]
+PageSize = Annotated[
+    str | None, typer.Option("--page-size", help="comic, a4, a5, b5, letter, manga, square, or WIDTHxHEIGHT in mm.")
+]
+Language = Annotated[
+    str | None, typer.Option("--language", help="Letter the script's translations into this language, such as de.")
+]
+Dpi = Annotated[int | None, typer.Option("--dpi", min=36, max=1200, help="Dots per inch of page pictures.")]
+Bleed = Annotated[float | None, typer.Option("--bleed", min=0, max=50, help="Millimetres drawn beyond the cut.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 
 
@@ -46,7 +55,10 @@ def report_errors(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        fail(f"unexpected {type(error).__name__}: {error}; run again with  inkcast {DEBUG} …  and report what it shows", 1)
+        fail(
+            f"unexpected {type(error).__name__}: {error}; run again with  inkcast {DEBUG} …  and report what it shows",
+            1,
+        )
 
 
 def describe(error: OSError) -> str:
@@ -59,16 +71,28 @@ def fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def progress_bars() -> Progress:
-    """Bars on standard error, so that standard output stays what the command answers."""
+def page_choices(**options: Any) -> dict[str, Any]:
+    """The page options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def showing_progress() -> Iterator[Report]:
+    """A bar per stage and a line per note, on standard error: standard output stays what the command answers."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return Progress(
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=not sys.stderr.isatty(),
-    )
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(event: Event) -> None:
+            if isinstance(event, Note):
+                console.print(f"note: {event.text}", style="yellow", markup=False, highlight=False)
+                return
+            if event.stage not in tasks:
+                tasks[event.stage] = bars.add_task(event.stage, total=event.total)
+            bars.update(tasks[event.stage], completed=event.done, total=event.total)
+
+        yield report

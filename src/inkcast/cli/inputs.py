@@ -1,0 +1,115 @@
+"""What a command line names, read: stories and casts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inkcast.errors import CastError, StoryError, UsageError
+from inkcast.files import shown
+
+if TYPE_CHECKING:
+    from inkcast.cast.character import Character
+    from inkcast.story.script import Script
+
+LONGEST_STORY = 4 * 10**6  # bytes
+SCRIPTS = (".yaml", ".yml")
+
+
+def read_story(source: str) -> str | Script:
+    """A text file, standard input for "-", or a script by its suffix .yaml.
+
+    Raises:
+        StoryError: missing, empty, too long, not text, or not a script.
+    """
+    if Path(source).suffix.lower() in SCRIPTS:
+        from inkcast.story.script import load_script
+
+        return load_script(Path(source))
+    text = decoded(story_bytes(source), source)
+    if not text.strip():
+        raise StoryError(f"the story {shown(source)} is empty: write at least one sentence")
+    return text
+
+
+def story_bytes(source: str) -> bytes:
+    try:
+        if source == "-":
+            data = sys.stdin.buffer.read(LONGEST_STORY + 1)
+        else:
+            with open(source, "rb") as stream:
+                data = stream.read(LONGEST_STORY + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or error
+        raise StoryError(f"the story {shown(source)} cannot be read: {reason}; check the path") from error
+    if len(data) > LONGEST_STORY:
+        raise StoryError(f"the story {shown(source)} is longer than {LONGEST_STORY // 10**6} MB: draw it in parts")
+    return data
+
+
+def decoded(data: bytes, source: str) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StoryError(
+            f"the story {shown(source)} is not UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise StoryError(f"the story {shown(source)} is not text: it holds null characters")
+    return text
+
+
+def gather_cast(entries: Sequence[str]) -> tuple[Character, ...]:
+    """Characters from `--cast` values, in order: NAME=PICTURE adds a reference, a bare NAME comes from the library.
+
+    Raises:
+        UsageError: a value without a name or a picture.
+        CastError: a name given in two ways, or one picture twice.
+    """
+    from inkcast.cast.names import name_key
+
+    found: dict[str, Character] = {}
+    for entry in entries:
+        name, equals, picture = entry.partition("=")
+        character = drawn_character(name, picture, entry) if equals else from_library(entry)
+        key = name_key(character.name)
+        found[key] = joined(found[key], character) if key in found else character
+    return tuple(found.values())
+
+
+def drawn_character(name: str, picture: str, entry: str) -> Character:
+    from inkcast.cast.character import Character, CharacterId
+    from inkcast.cast.names import clean_name, name_key, split_pronouns
+    from inkcast.images import load_reference
+
+    if not name.strip() or not picture.strip():
+        raise UsageError(
+            f"--cast {shown(entry)} is not NAME=PICTURE: write for example  --cast 'Ann Lee (she)=ann.png'"
+        )
+    bare, pronouns = split_pronouns(name.strip())
+    bare = clean_name(bare)
+    return Character(CharacterId(f"cast-{name_key(bare)[:16]}"), bare, (load_reference(picture),), pronouns)
+
+
+def from_library(name: str) -> Character:
+    from inkcast.cast.store import open_library
+
+    with open_library() as library:
+        return library.character(name)
+
+
+def joined(known: Character, more: Character) -> Character:
+    """`known` with the references of `more`, a later --cast of the same name."""
+    name = shown(known.name)
+    if known.id != more.id:
+        raise CastError(f"{name} is in the cast twice, once from the library: give it once, or other names")
+    if more.pronouns and known.pronouns and more.pronouns != known.pronouns:
+        raise CastError(f"{name} is given as '{known.pronouns}' and as '{more.pronouns}': choose one")
+    digests = [reference.digest for reference in known.references]
+    for reference in more.references:
+        if reference.digest in digests:
+            raise CastError(f"{name} is given the picture {shown(reference.source)} twice: give each picture once")
+    return replace(known, references=(*known.references, *more.references), pronouns=known.pronouns or more.pronouns)

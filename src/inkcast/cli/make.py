@@ -1,0 +1,91 @@
+"""inkcast make: a story and a cast become a comic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inkcast.cli.common import (
+    Bleed,
+    Device,
+    Dpi,
+    Dtype,
+    Language,
+    Layout,
+    LowVram,
+    PageSize,
+    page_choices,
+    showing_progress,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def make(
+    story: Annotated[str, typer.Argument(help="A text, '-' for standard input, or a script.yaml.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder, or a file: .pdf, .cbz, .epub, .png.")],
+    cast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cast", help="NAME=PICTURE or 'NAME (she)=PICTURE', once per picture; or a NAME of the library."
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="The method that keeps characters consistent; any-story where the base has it."),
+    ] = "",
+    base: Annotated[str, typer.Option("--base", help="toon, a hub id, a folder or a .safetensors file.")] = "toon",
+    style: Annotated[str, typer.Option("--style", help="The way of drawing, by name.")] = "",
+    steps: Annotated[int, typer.Option("--steps", min=1, max=1000, help="Sampling steps a panel.")] = 25,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="One seed, one comic.")] = 0,
+    guidance: Annotated[
+        float | None, typer.Option("--guidance", min=0, max=50, help="How closely words are followed.")
+    ] = None,
+    scheduler: Annotated[str, typer.Option("--scheduler", help="The sampling algorithm, by name.")] = "",
+    negative: Annotated[str, typer.Option("--negative", help="What to keep out of the pictures.")] = "",
+    pose: Annotated[
+        list[Path] | None,
+        typer.Option("--pose", help="A picture whose pose to take; several serve the panels in turn."),
+    ] = None,
+    save_routes: Annotated[bool, typer.Option("--save-routes", help="Also write where each character acted.")] = False,
+    layout: Layout = None,
+    page_size: PageSize = None,
+    language: Language = None,
+    dpi: Dpi = None,
+    bleed: Bleed = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    low_vram: LowVram = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comic at --out.")] = False,
+) -> None:
+    """Draw a comic from a story and a cast."""
+    from inkcast.cli.inputs import gather_cast, read_story
+    from inkcast.drawing.choices import Drawing
+    from inkcast.page.layout import PageOptions
+
+    page = PageOptions(**page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed))
+    text = read_story(story)
+    characters = gather_cast(cast or [])
+    drawing = Drawing(
+        engine=engine,
+        base=base,
+        style=style,
+        steps=steps,
+        guidance=guidance,
+        scheduler=scheduler,
+        negative=negative,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        low_vram=low_vram,
+        poses=tuple(pose or ()),
+        save_routes=save_routes,
+    )
+    with showing_progress() as report:
+        from inkcast.comic import draw_comic
+
+        draw_comic(text, characters, drawing, out, page=page, overwrite=overwrite, report=report)
+    typer.echo(str(out))

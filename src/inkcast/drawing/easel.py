@@ -1,0 +1,149 @@
+"""What stands ready to draw: a base with an engine on it, chosen by a `Drawing`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inkcast.drawing.choices import Drawing, Origin
+from inkcast.drawing.planning import PlannedPanel
+from inkcast.drawing.routes import Painted, RouteMaps
+from inkcast.engines.registry import DEFAULT, ENGINES, load_engine
+from inkcast.errors import EngineError, UsageError
+from inkcast.events import Note, Report
+from inkcast.images import open_picture
+from inkcast.page.panel import DrawnPanel
+
+if TYPE_CHECKING:
+    from inkcast.engines.engine import Conditioning, Engine
+    from inkcast.sampling.control import Follow
+    from inkcast.sdxl.backbone import Backbone
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class Easel(Protocol):
+    """`drawing` says how it draws, with all that was left open filled in."""
+
+    @property
+    def drawing(self) -> Drawing: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def side(self) -> int:
+        """The side in pixels of the square pictures its base was trained on."""
+        ...
+
+    @property
+    def origin(self) -> Origin: ...
+
+    def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
+        """One picture, inside `engine.active()`; `step` hears the number of finished steps, and stops it by raising."""
+        ...
+
+
+@dataclass(frozen=True)
+class BaseEasel:
+    """The easel over a loaded base."""
+
+    base: Backbone
+    engine: Engine
+    drawing: Drawing
+
+    @property
+    def side(self) -> int:
+        return self.base.side
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.base.family, self.base.digest, str(getattr(self.engine, "digest", "")))
+
+    def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
+        from inkcast.sampling.sampler import DrawSettings, Step, draw
+
+        width, height = panel.size
+        settings = DrawSettings(
+            size=(height, width),
+            steps=self.drawing.steps,
+            guidance=self.drawing.guidance or 0.0,
+            scheduler=self.drawing.scheduler,
+            seed=panel.seed,
+        )
+        routes = RouteMaps()
+
+        def on_step(done: Step) -> None:
+            if self.drawing.save_routes and not done.trace.routing:
+                raise EngineError(
+                    f"{self.engine.name} routes nothing to save: leave out --save-routes, or use any-story"
+                )
+            routes.collect(done.trace.routing, done.latents.shape[-2:])
+            step(done.index + 1)
+
+        (picture,) = draw(self.base, conditioning, settings, control=self._pose(panel.index), on_step=on_step)
+        drawn = DrawnPanel(picture, routes.figures(panel.prompt.members, picture.size))
+        return Painted(drawn, routes.mean if self.drawing.save_routes else None)
+
+    def _pose(self, index: int) -> Follow | None:
+        poses = self.drawing.poses
+        if not poses:
+            return None
+        from inkcast.sampling.control import Follow
+
+        return Follow(self._pose_net, open_picture(poses[index % len(poses)]))
+
+    @cached_property
+    def _pose_net(self) -> Any:
+        from diffusers import ControlNetModel
+
+        return ControlNetModel.from_pretrained(self.base.part("controlnet"), torch_dtype=self.base.dtype)
+
+
+def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
+    """Loads the base and the engine.
+
+    Raises:
+        UsageError: an unknown precision.
+        InkcastError: the base, the engine or a device is not there.
+    """
+    if drawing.dtype not in DTYPES:
+        raise UsageError(f"unknown precision {drawing.dtype!r}: use one of {', '.join(DTYPES)}")
+    import torch
+
+    from inkcast.sampling.sampler import DrawSettings
+    from inkcast.sampling.schedulers import make_scheduler
+    from inkcast.sdxl.backbone import load_backbone
+
+    base = load_backbone(
+        drawing.base,
+        device=None if drawing.device == "auto" else drawing.device,
+        dtype=None if drawing.dtype == "auto" else getattr(torch, drawing.dtype),
+        low_vram=drawing.low_vram,
+    )
+    name = drawing.engine or default_engine(base, report)
+    settings = DrawSettings(size=(base.side, base.side))
+    scheduler = drawing.scheduler or settings.scheduler
+    make_scheduler(scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
+    settled = replace(
+        drawing,
+        engine=name,
+        guidance=settings.guidance if drawing.guidance is None else drawing.guidance,
+        scheduler=scheduler,
+        device=str(base.device),
+        dtype=str(base.dtype).removeprefix("torch."),
+    )
+    return BaseEasel(base, load_engine(name, base), settled)
+
+
+def default_engine(base: Backbone, report: Report) -> str:
+    """any-story, or where the base has no weights for it, with a note, the first engine that it has."""
+    ready = [info.name for info in ENGINES if base.family in info.families and not info.missing(base.folder)]
+    if DEFAULT in ready:
+        return DEFAULT
+    if not ready:
+        raise EngineError(f"base {base.name!r} has weights for no engine: see  inkcast engines --base {base.name}")
+    report(Note(f"base {base.name!r} has no weights for {DEFAULT}: drawing with {ready[0]}"))
+    return ready[0]

@@ -1,0 +1,130 @@
+"""Where a comic goes: a folder with all that made it, or one file; whole or not at all. And the way back."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from inkcast.cast.character import Character, CharacterId, Reference, State
+from inkcast.drawing.record import RECORD, ComicRecord, PictureRecord, figures_of
+from inkcast.drawing.routes import Painted, routes_picture
+from inkcast.errors import OutputError
+from inkcast.files import refuse_existing, replacing_file, replacing_folder, reporting, shown, write_text
+from inkcast.images import open_picture, save_png
+from inkcast.page.export import write_comic
+from inkcast.page.layout import PageLayout, PageOptions
+from inkcast.page.panel import DrawnPanel
+from inkcast.story.script import Script, dump_script
+
+SCRIPT = "script.yaml"
+TIMINGS = "run.json"
+FILES = (".pdf", ".cbz", ".epub", ".png")
+OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "cast", SCRIPT, RECORD, TIMINGS)
+ROOM_MB = 16
+
+
+def is_file(out: Path) -> bool:
+    return out.suffix.lower() in FILES
+
+
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """Raises OutputError, before any work, where a comic could not be written to `out`."""
+    if not is_file(out):
+        refuse_existing(out, RECORD, overwrite=overwrite)
+    elif out.is_dir():
+        raise OutputError(f"{shown(out)} is a folder: choose another name for the file")
+    elif out.exists() and not overwrite:
+        raise OutputError(f"{shown(out)} exists already: choose another name or give --overwrite")
+    with reporting(out):
+        place = next(folder for folder in out.absolute().parents if folder.exists())
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(place))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "no permission", str(place))
+        if shutil.disk_usage(place).free < ROOM_MB * 10**6:
+            raise OSError(errno.ENOSPC, "disk full", str(place))
+
+
+@contextmanager
+def replacing_comic(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yields a temporary folder, or name of a file, that becomes `out` when the block ends without an error."""
+    check_target(out, overwrite=overwrite)
+    if is_file(out):
+        with replacing_file(out) as target:
+            yield target
+    else:
+        with replacing_folder(out, RECORD, overwrite=overwrite, owned=OWNED) as target:
+            yield target
+
+
+def write_pages(
+    target: Path, script: Script, panels: Sequence[DrawnPanel], pages: Sequence[PageLayout], options: PageOptions
+) -> None:
+    """The lettered comic; a folder also gets the script it was lettered from."""
+    write_comic(script, panels, pages, target, options)
+    if target.is_dir():
+        write_text(target / SCRIPT, dump_script(script))
+
+
+def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Character], record: ComicRecord) -> None:
+    """The pictures as drawn, each with its prompt and seed in the file's text fields, and the cast's references."""
+    for panel, kept in zip(panels, record.panels, strict=True):
+        save_png(panel.picture, folder / kept.picture, {"prompt": kept.prompt, "seed": str(kept.seed)})
+    for character, member in zip(cast, record.cast, strict=True):
+        for reference, picture in zip(character.references, member.references, strict=True):
+            save_png(reference.image, folder / picture.picture)
+            if reference.mask is not None:
+                save_png(reference.mask, folder / picture.mask)
+
+
+def write_routes(folder: Path, painted: Sequence[Painted]) -> None:
+    """Where each character acted, for the panels that say."""
+    for number, each in enumerate(painted, 1):
+        if each.routes is not None:
+            save_png(routes_picture(each.panel.picture, each.routes), folder / f"routes-{number:02}.png")
+
+
+def write_records(folder: Path, record: ComicRecord, seconds: Mapping[str, float]) -> None:
+    """comic.json, the same for the same comic, and run.json, which is not."""
+    write_text(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+    timings = {"seconds": {**seconds, "total": round(sum(seconds.values()), 3)}, "device": record.drawing.device}
+    write_text(folder / TIMINGS, json.dumps(timings, indent=2) + "\n")
+
+
+def read_panels(folder: Path, record: ComicRecord) -> tuple[DrawnPanel, ...]:
+    return tuple(DrawnPanel(open_picture(inside(folder, panel.picture)), figures_of(panel)) for panel in record.panels)
+
+
+def read_cast(folder: Path, record: ComicRecord) -> tuple[Character, ...]:
+    """The cast as `write_panels` kept it."""
+    return tuple(
+        Character(
+            CharacterId(member.id),
+            member.name,
+            tuple(read_reference(folder, picture) for picture in member.references),
+            member.pronouns,
+            member.aliases,
+            member.description,
+            tuple(State(state.name, state.description) for state in member.states),
+        )
+        for member in record.cast
+    )
+
+
+def read_reference(folder: Path, kept: PictureRecord) -> Reference:
+    mask = open_picture(inside(folder, kept.mask)).convert("L") if kept.mask else None
+    picture = open_picture(inside(folder, kept.picture))
+    return Reference(picture, kept.digest, view=kept.view, mask=mask, state=kept.state)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """`folder`/`name`; refused where a record's name leads out of the folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise OutputError(f"{shown(folder / RECORD)} names {shown(name)}, which is outside the comic: draw it again")
+    return path

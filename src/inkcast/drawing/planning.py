@@ -1,0 +1,57 @@
+"""Before anything is drawn: each panel's words, size and seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inkcast.cast.character import Character
+from inkcast.drawing.choices import Drawing, Size
+from inkcast.drawing.wording import NOUNS, TOON_NOUNS, prompt_of, style_of
+from inkcast.engines.engine import PanelPrompt, Style
+from inkcast.page.layout import PageLayout
+from inkcast.sampling.sizes import nearest_bucket
+from inkcast.story.script import Script
+
+LONGEST = 2.0  # long side over short side; pages crop what is longer
+
+
+@dataclass(frozen=True)
+class PlannedPanel:
+    """All that decides one picture beside the cast. `index` counts from 0 in the script."""
+
+    index: int
+    prompt: PanelPrompt
+    style: Style
+    size: Size
+    seed: int
+
+
+def plan_panels(
+    script: Script, pages: Sequence[PageLayout], cast: Sequence[Character], drawing: Drawing, side: int
+) -> tuple[PlannedPanel, ...]:
+    """One plan per panel, in the script's order, each of its frame's aspect; `side` is the base's in pixels."""
+    aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
+    nouns = TOON_NOUNS if drawing.base == "toon" else NOUNS
+    return tuple(
+        PlannedPanel(
+            index=index,
+            prompt=prompt_of(panel, cast, nouns),
+            style=style_of(panel, drawing.style, drawing.negative),
+            size=panel_size(aspects[index], side),
+            seed=panel.seed if panel.seed is not None else panel_seed(drawing.seed, index),
+        )
+        for index, panel in enumerate(script.panels)
+    )
+
+
+def panel_seed(seed: int, index: int) -> int:
+    """A panel's own seed, so that adding a panel changes no other: 32 bits of the SHA-256 of "seed/number"."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index + 1}".encode()).digest()[:4], "big")
+
+
+def panel_size(aspect: float, side: int) -> Size:
+    """Width and height of the base's bucket nearest to the frame's aspect."""
+    height, width = nearest_bucket(side, min(max(aspect, 1 / LONGEST), LONGEST))
+    return width, height

@@ -1,0 +1,59 @@
+"""A panel's words with the cast marked in them, for engines to say in their own way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from inkcast.cast.character import Character, CharacterId
+from inkcast.cast.names import name_key
+from inkcast.engines.engine import Member, PanelPrompt, Style
+from inkcast.story.prompts import panel_prompt
+from inkcast.story.script import Panel, Presence
+from inkcast.story.styles import get_style
+
+# What a prompt calls somebody of whom only the pronouns are known; the toon base has drawn no grown-ups.
+NOUNS = {"she": "a woman", "he": "a man", "it": "a creature", "they": "a person", "": "a person"}
+TOON_NOUNS = {"she": "a girl", "he": "a boy", "it": "a robot", "they": "a girl", "": "a girl"}
+
+
+def prompt_of(panel: Panel, cast: Sequence[Character], nouns: Mapping[str, str] = NOUNS) -> PanelPrompt:
+    """The panel's words as parts; cast members it lists but does not mention are added at the end."""
+    by_name = {name_key(name): one for one in cast for name in (one.name, *one.aliases)}
+    present = [(by_name[name_key(presence.name)], presence) for presence in panel.characters]
+    members = tuple(Member(one.id, one.name, noun_of(one, presence, nouns), presence.box) for one, presence in present)
+    parts = marked(panel_prompt(panel).positive, [one for one, _ in present])
+    for one, presence in present:
+        if one.id not in parts:
+            parts += [" and " if parts else "", one.id]
+        if presence.action and presence.action.lower() not in panel.description.lower():
+            parts += [", ", one.id, f" {presence.action}"]
+    return PanelPrompt(tuple(parts), members, panel.engine)
+
+
+def marked(text: str, cast: Sequence[Character]) -> list[str | CharacterId]:
+    """`text` cut at the names of the cast, each replaced by the id: whole words, the longest name first."""
+    ids = {name.casefold(): one.id for one in cast for name in (one.name, *one.aliases)}
+    if not ids:
+        return [text]
+    names = "|".join(re.escape(name) for name in sorted(ids, key=len, reverse=True))
+    parts: list[str | CharacterId] = []
+    for number, piece in enumerate(re.split(rf"(?<!\w)({names})(?!\w)", text, flags=re.IGNORECASE)):
+        parts += [ids[piece.casefold()]] if number % 2 else [piece] if piece else []
+    return parts
+
+
+def noun_of(character: Character, presence: Presence, nouns: Mapping[str, str]) -> str:
+    """The character's description, else a noun for the pronouns; with the words of the state the panel asks for."""
+    noun = character.description.strip() or nouns[character.pronouns]
+    states = {state.name.casefold(): state.description or state.name for state in character.states}
+    state = states.get(presence.state.casefold(), presence.state)
+    return f"{noun} {state}".strip()
+
+
+def style_of(panel: Panel, style: str, negative: str) -> Style:
+    """The panel's own style, else the comic's; `negative` is added to what the style keeps out."""
+    name = panel.style or style
+    chosen = get_style(name) if name else None
+    kept_out = ", ".join(words for words in (chosen.negative if chosen else "", negative) if words)
+    return Style(name, chosen.prompt if chosen else "", kept_out)

@@ -1,0 +1,141 @@
+"""A finished comic, changed without drawing all of it again: one panel, or only its pages and letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from inkcast.comic import Stopwatch, draw_panels, enrol
+from inkcast.drawing.choices import Drawing, Origin
+from inkcast.drawing.easel import Easel, open_easel
+from inkcast.drawing.folder import (
+    SCRIPT,
+    read_cast,
+    read_panels,
+    replacing_comic,
+    write_pages,
+    write_panels,
+    write_records,
+)
+from inkcast.drawing.planning import panel_seed, plan_panels
+from inkcast.drawing.record import ComicRecord, page_record, panel_record, read_record
+from inkcast.errors import OutputError, StoryError
+from inkcast.events import Note, Report, unheard
+from inkcast.files import shown
+from inkcast.page.layout import PageOptions, arrange
+from inkcast.story.script import Script, load_script
+
+
+def redraw_panel(
+    folder: Path,
+    number: int,
+    *,
+    seed: int | None = None,
+    description: str = "",
+    report: Report = unheard,
+    easel: Callable[[Drawing, Report], Easel] = open_easel,
+) -> int:
+    """Draws panel `number` (from 1) of the comic in `folder` again, with its own words and the comic's choices.
+
+    Args:
+        seed: of the panel; by default a new one that follows from the old.
+        description: what the panel shall show instead.
+
+    Returns:
+        The seed it was drawn with, which the script keeps.
+
+    Raises:
+        StoryError: there is no such panel, or the script has more or fewer than the comic.
+    """
+    watch = Stopwatch()
+    record, cast = read_record(folder), read_cast(folder, read_record(folder))
+    script, panels = fitting_script(folder / SCRIPT, record), list(read_panels(folder, record))
+    if not 1 <= number <= len(panels):
+        raise StoryError(f"the comic has no panel {number}: choose one from 1 to {len(panels)}")
+    index = number - 1
+    chosen = seed if seed is not None else panel_seed(record.panels[index].seed, index)
+    script = with_panel(script, index, chosen, description)
+    page = page_options(record)
+    pages = arrange(script, page)
+    ready = easel(recorded_drawing(record), report)
+    note_changes(record, ready.origin, report)
+    plan = plan_panels(script, pages, cast, ready.drawing, ready.side)[index : index + 1]
+    watch.lap("load")
+    identities = enrol(ready, plan, cast, report)
+    watch.lap("cast")
+    (painted,) = draw_panels(ready, plan, identities, report)
+    watch.lap("panels")
+    panels[index] = painted.panel
+    kept = list(record.panels)
+    kept[index] = panel_record(plan[0], painted.panel)
+    changed = record.model_copy(update={"panels": tuple(kept)})
+    with replacing_comic(folder, overwrite=True) as target:
+        write_pages(target, script, panels, pages, page)
+        watch.lap("pages")
+        write_panels(target, panels, cast, changed)
+        write_records(target, changed, watch.laps)
+    return chosen
+
+
+def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) -> None:
+    """Lays out and letters the comic in `folder` again, from `script` or the comic's own, drawing nothing.
+
+    Args:
+        changes: page options by name that differ from those the comic has.
+
+    Raises:
+        StoryError: the script has more or fewer panels than the comic.
+    """
+    watch = Stopwatch()
+    record = read_record(folder)
+    cast, panels = read_cast(folder, record), read_panels(folder, record)
+    words = fitting_script(script or folder / SCRIPT, record)
+    options = replace(page_options(record), **changes)
+    changed = record.model_copy(update={"title": words.title, "page": page_record(options)})
+    with replacing_comic(folder, overwrite=True) as target:
+        write_pages(target, words, panels, arrange(words, options), options)
+        watch.lap("pages")
+        write_panels(target, panels, cast, changed)
+        write_records(target, changed, watch.laps)
+
+
+def fitting_script(path: Path, record: ComicRecord) -> Script:
+    script = load_script(path)
+    if len(script.panels) != len(record.panels):
+        raise StoryError(
+            f"{shown(path)} has {len(script.panels)} panels but the comic has {len(record.panels)}: "
+            "draw it anew with  inkcast make"
+        )
+    return script
+
+
+def with_panel(script: Script, index: int, seed: int, description: str) -> Script:
+    """The script with one panel's seed, and its description where one is given."""
+    panels = list(script.panels)
+    words = {"description": description} if description else {}
+    panels[index] = panels[index].model_copy(update={"seed": seed, **words})
+    return script.model_copy(update={"panels": tuple(panels)})
+
+
+def page_options(record: ComicRecord) -> PageOptions:
+    return PageOptions(**record.page.model_dump())
+
+
+def recorded_drawing(record: ComicRecord) -> Drawing:
+    """The choices a comic was drawn with."""
+    chosen = record.drawing
+    if chosen.poses:
+        raise OutputError(
+            f"the comic was drawn after poses ({', '.join(chosen.poses)}), which it does not keep: draw it anew"
+        )
+    return Drawing(**chosen.model_dump())
+
+
+def note_changes(record: ComicRecord, origin: Origin, report: Report) -> None:
+    """Says so where the panel will not come from the weights that drew the others."""
+    if record.weights.base != origin.base or record.weights.engine != origin.engine:
+        report(
+            Note("the weights have changed since this comic was drawn: the panel may differ in manner from the others")
+        )
