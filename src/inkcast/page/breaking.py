@@ -86,15 +86,28 @@ def _wide(char: str) -> bool:
 
 
 def _wide_runs(word: str) -> list[str]:
-    """A word cut where Chinese and Japanese allow it."""
+    """A word cut where Chinese and Japanese allow it, Japanese only where a phrase may begin."""
     runs: list[str] = []
+    japanese = any("\u3041" <= char <= "\u30ff" for char in word)
     for cluster in clusters(word):
         apart = runs and (_wide(cluster[0]) or _wide(runs[-1][-1]))
-        if not runs or (apart and cluster[0] not in _NOT_FIRST and runs[-1][-1] not in _NOT_LAST):
+        allowed = cluster[0] not in _NOT_FIRST and (not runs or runs[-1][-1] not in _NOT_LAST)
+        if not runs or (apart and allowed and not (japanese and _one_phrase(runs[-1][-1], cluster[0]))):
             runs.append(cluster)
         else:
             runs[-1] += cluster
     return runs
+
+
+def _one_phrase(before: str, after: str) -> bool:
+    """Whether two Japanese letters probably belong to one phrase: a phrase begins after a mark, or with a change from hiragana."""
+    if unicodedata.category(before).startswith("P"):
+        return False
+    return _script(before) == _script(after) or _script(after) == "hiragana"
+
+
+def _script(char: str) -> str:
+    return unicodedata.name(char, "").partition(" ")[0].lower()
 
 
 def clusters(text: str) -> list[str]:
@@ -124,17 +137,19 @@ def fill(run: Sequence[Piece], ruler: Ruler, limits: Callable[[int], float]) -> 
     """Lines filled one after the other, line k at most `limits(k)` em wide (below 0: no more lines); None where a piece fits none."""
     lines: list[str] = []
     line, width, space, hyphen = "", 0.0, False, False
+    limit = limits(0) + 1e-6
     for piece in run:
         wide = ruler.widths(piece.text)
         gap = ruler.space if space and line else 0.0
         tail = ruler.hyphen if piece.hyphen else 0.0
-        if line and width + gap + wide + tail <= limits(len(lines)) + 1e-6:
+        if line and width + gap + wide + tail <= limit:
             line += (" " if gap else "") + piece.text
             width += gap + wide
         else:
             if line:
                 lines.append(line + ("-" if hyphen else ""))
-            if wide + tail > limits(len(lines)) + 1e-6:
+                limit = limits(len(lines)) + 1e-6
+            if wide + tail > limit:
                 return None
             line, width = piece.text, wide
         space, hyphen = piece.space, piece.hyphen

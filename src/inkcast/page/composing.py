@@ -43,21 +43,24 @@ class _Composer:
         self._letterer = Letterer(self._typographer, options.points)
 
     def comic(self, pages: Sequence[PageLayout]) -> SetComic:
-        self._typographer.learn(self._texts())
+        self._typographer.learn(self._texts(len(pages)))
         options = self._options
         made = tuple(self._page(page) for page in pages)
         title = clean(self._script.title)
         return SetComic(title, options.author, options.lettering_language, options.reads_right_to_left, made)
 
-    def _texts(self) -> list[tuple[str, str, str]]:
+    def _texts(self, pages: int) -> list[tuple[str, str, str]]:
         language = self._options.source_language
-        found = [("title", language, self._script.title), ("number", language, "0 1 2 3 4 5 6 7 8 9")]
+        found = [
+            ("title", language, self._script.title),
+            *(("number", language, str(page + 1)) for page in range(pages)),
+        ]
         for panel in self._script.panels:
             text, tag = caption_text(panel, self._options)
             found += [("strip", tag, text)]
-            found += [
-                (voice.kind, voice.language, voice.text) for voice in voices(panel, (), self._options, caption=True)
-            ]
+            for voice in voices(panel, (), self._options, caption=True):
+                kinds = ("speech", "off-panel") if voice.kind == "off-panel" else (voice.kind,)
+                found += [(kind, voice.language, voice.text) for kind in kinds]
         return found
 
     def _page(self, page: PageLayout) -> SetPage:

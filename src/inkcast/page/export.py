@@ -2,18 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from PIL import Image
+
 from inkcast.errors import OutputError
+from inkcast.page.archives import PageImage, cbz, epub
 from inkcast.page.composing import compose
 from inkcast.page.files import write_whole
 from inkcast.page.layout import PageLayout, PageOptions
 from inkcast.page.panel import DrawnPanel
 from inkcast.page.pictures import encoded, prepare
+from inkcast.page.reader import ReaderPage, reader
 from inkcast.page.setting import SetComic, SetPicture
+from inkcast.page.svg import svg
+from inkcast.page.transcript import transcript
+from inkcast.page.typeface import needs_system_fonts
 from inkcast.page.typeset import Typesetter
+from inkcast.page.webfonts import font_faces
 from inkcast.story.script import Script
+
+
+@dataclass(frozen=True)
+class Comic:
+    """A lettered comic that can become any format; what several formats need is made once."""
+
+    script: Script
+    panels: Sequence[DrawnPanel]
+    pages: Sequence[PageLayout]
+    options: PageOptions
+
+    @cached_property
+    def _typesetter(self) -> Typesetter:
+        return Typesetter(self.options.template, needs_system_fonts(self.script, self.options))
+
+    @cached_property
+    def set(self) -> SetComic:
+        return compose(self.script, self.panels, self.pages, self.options, self._typesetter)
+
+    @cached_property
+    def pictures(self) -> list[bytes]:
+        """The picture files of the comic, in order of appearance."""
+        items = [item for page in self.set.pages for item in page.items if isinstance(item, SetPicture)]
+        with ThreadPoolExecutor(2) as pool:
+            return list(
+                pool.map(lambda item: encoded(prepare(self.panels[item.source].picture, item, self.options.dpi)), items)
+            )
+
+    def pdf(self) -> bytes:
+        """Text as text, a bookmark for every page and panel, title, author and language."""
+        return self._typesetter.compile(self.set, self.pictures, "pdf")[0]
+
+    @cached_property
+    def pngs(self) -> list[bytes]:
+        """The pages, each as a PNG at the options' resolution."""
+        return self._typesetter.compile(self.set, self.pictures, "png", self.options.dpi)
+
+    def webps(self) -> list[bytes]:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(_webp, self.pngs))
+
+    def svgs(self) -> list[bytes]:
+        """The pages as SVG; their lettering is text that can be edited."""
+        faces, theme = font_faces(self.set), self._typesetter.theme
+        made, start = [], 0
+        for number, page in enumerate(self.set.pages, start=1):
+            count = sum(isinstance(item, SetPicture) for item in page.items)
+            title = f"{self.set.title or 'Untitled'} – {number}"
+            made.append(svg(page, self.pictures[start : start + count], theme, title, faces).encode())
+            start += count
+        return made
+
+    def cbz(self) -> bytes:
+        return cbz(self.set, self._images())
+
+    def epub(self) -> bytes:
+        return epub(self.set, self._images())
+
+    def html(self) -> bytes:
+        """One self-contained file to read in a browser."""
+        pages = []
+        for page, image, data in zip(self.pages, self._images(), self.webps(), strict=True):
+            panels = tuple(
+                (
+                    max(frame.box[0] / page.width, 0.0),
+                    max(frame.box[1] / page.height, 0.0),
+                    min(frame.box[2] / page.width, 1.0),
+                    min((frame.caption or frame.box)[3] / page.height, 1.0),
+                )
+                for frame in page.frames
+            )
+            pages.append(ReaderPage(data, "image/webp", image.width, image.height, image.transcript, panels))
+        return reader(self.set, pages).encode()
+
+    def _images(self) -> list[PageImage]:
+        found = []
+        for page, data in zip(self.pages, self.pngs, strict=True):
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+            found.append(PageImage(data, width, height, transcript(self.script, page, self.options)))
+        return found
+
+
+_ONE_FILE: Mapping[str, Callable[[Comic], bytes]] = {
+    ".pdf": Comic.pdf,
+    ".cbz": Comic.cbz,
+    ".epub": Comic.epub,
+    ".html": Comic.html,
+}
+_FILE_A_PAGE: Mapping[str, Callable[[Comic], list[bytes]]] = {
+    ".png": lambda comic: comic.pngs,
+    ".webp": Comic.webps,
+    ".svg": Comic.svgs,
+}
+FORMATS = (*_ONE_FILE, *_FILE_A_PAGE)
 
 
 def write_comic(
@@ -21,25 +128,48 @@ def write_comic(
 ) -> tuple[Path, ...]:
     """Letters a comic and writes it; returns the files written.
 
-    A folder (no suffix) gets comic.pdf and page-01.png…; a file gets the format of its suffix.
+    A folder (no suffix) gets comic.pdf and page-01.png…; a file gets the format of its suffix (`FORMATS`). Formats with one
+    file a page write NAME.png for a single page and NAME-01.png… for several.
     """
-    typesetter = Typesetter(options.template)
-    comic = compose(script, panels, pages, options, typesetter)
-    pictures = page_pictures(comic, panels, options)
-    if out.suffix == "":
-        written = [out / "comic.pdf"]
-        write_whole(written[0], typesetter.compile(comic, pictures, "pdf")[0])
-        for number, data in enumerate(typesetter.compile(comic, pictures, "png", options.dpi), start=1):
-            written.append(out / f"page-{number:02d}.png")
-            write_whole(written[-1], data)
-        return tuple(written)
-    if out.suffix.lower() == ".pdf":
-        write_whole(out, typesetter.compile(comic, pictures, "pdf")[0])
-        return (out,)
-    raise OutputError(f"'{out.name}' has an unknown suffix")
+    comic = Comic(script, panels, pages, options)
+    suffix = out.suffix.lower()
+    if suffix in _ONE_FILE:
+        return (_write(out, _ONE_FILE[suffix](comic)),)
+    if suffix in _FILE_A_PAGE:
+        made = _FILE_A_PAGE[suffix](comic)
+        names = (
+            [out]
+            if len(made) == 1
+            else [out.with_stem(f"{out.stem}-{number:02d}") for number in range(1, len(made) + 1)]
+        )
+        return tuple(_write(name, data) for name, data in zip(names, made, strict=True))
+    if suffix:
+        raise OutputError(f"'{out.name}' has no known format: end it in {', '.join(FORMATS)}, or name a folder")
+    assert comic.pictures is not None  # made before the threads start
+    with ThreadPoolExecutor(2) as pool:
+        pdf, pngs = pool.submit(comic.pdf), pool.submit(lambda: comic.pngs)
+        files = [(out / "comic.pdf", pdf.result())]
+        files += [(out / f"page-{number:02d}.png", data) for number, data in enumerate(pngs.result(), start=1)]
+    return tuple(_write(path, data) for path, data in files)
 
 
-def page_pictures(comic: SetComic, panels: Sequence[DrawnPanel], options: PageOptions) -> list[bytes]:
-    """The picture files of a comic in order of appearance."""
-    items = [item for page in comic.pages for item in page.items if isinstance(item, SetPicture)]
-    return [encoded(prepare(panels[item.source].picture, item, options.dpi)) for item in items]
+def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> tuple[Path, ...]:
+    """The panels as they were drawn, without lettering: panel-01.png… (or .webp, lossless) in the folder `out`."""
+    written = []
+    for number, panel in enumerate(panels, start=1):
+        buffer = io.BytesIO()
+        panel.picture.save(buffer, form.upper(), **({"lossless": True} if form == "webp" else {}))
+        written.append(_write(out / f"panel-{number:02d}.{form}", buffer.getvalue()))
+    return tuple(written)
+
+
+def _write(path: Path, data: bytes) -> Path:
+    write_whole(path, data)
+    return path
+
+
+def _webp(png: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").save(buffer, "WEBP", quality=90, method=3)
+    return buffer.getvalue()

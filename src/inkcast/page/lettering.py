@@ -15,7 +15,7 @@ from inkcast.page.shaping import Shape, shapes_of
 from inkcast.page.typography import POINT, Typographer
 from inkcast.page.voices import Body, Voice, mouth
 
-_TIP_GAP = 0.5  # millimetres between a tail and the face it points at
+_TIP_GAP, _TRAIL_GAP = 0.5, 2.0  # millimetres between a tail, or a thought's bubbles, and the face they point at
 
 
 class Letterer:
@@ -37,16 +37,21 @@ class Letterer:
         faces = tuple(body.face for body in bodies if body.seen_face)
         stage = Stage(room, faces, tuple(body.box for body in bodies), right_to_left)
         for scale in scales:
-            requests = [self._request(voice, bodies, stage, scale) for voice in voices]
+            requests = [
+                self._request(voice, bodies, stage, scale, _goes_on(voices, index))
+                for index, voice in enumerate(voices)
+            ]
             places = place(requests, stage)
             if places is not None:
                 return self._ink(voices, requests, places, bodies, scale, seed)
         return None
 
-    def _request(self, voice: Voice, bodies: Sequence[Body], stage: Stage, scale: float) -> Request:
+    def _request(self, voice: Voice, bodies: Sequence[Body], stage: Stage, scale: float, goes_on: bool) -> Request:
         em = self._typographer.size(voice.kind, self._points) * POINT * scale
         target, own = None, None
-        if voice.body is not None:
+        if goes_on:
+            target = None  # the last part of a speech has its tail
+        elif voice.body is not None:
             target = mouth(bodies[voice.body])
             if bodies[voice.body].seen_face:
                 own = sum(body.seen_face for body in bodies[: voice.body])
@@ -76,8 +81,7 @@ class Letterer:
         found = []
         for index, (voice, request, spot) in enumerate(zip(voices, requests, places, strict=True)):
             size = self._typographer.size(voice.kind, self._points) * scale * spot.shape.size
-            goes_on = index + 1 < len(voices) and voices[index + 1].chained
-            tip = None if goes_on else _tip(voice, request, bodies, spot)
+            tip = None if _goes_on(voices, index) else _tip(voice, request, bodies, spot)
             before = places[index - 1].centre if voice.chained else None
             width = self._width(voice, spot.shape) * size * POINT
             found.append(ink(voice, size, width, spot, tip, before, Random(f"{seed}:{index}")))
@@ -87,16 +91,22 @@ class Letterer:
         return self._typographer.width(shape.lines, voice.kind, voice.language)
 
 
+def _goes_on(voices: Sequence[Voice], index: int) -> bool:
+    return index + 1 < len(voices) and voices[index + 1].chained
+
+
 def _tip(voice: Voice, request: Request, bodies: Sequence[Body], spot: Place) -> Point | None:
-    return request.target if voice.body is None else tail_tip(bodies[voice.body], spot.centre)
+    if voice.body is None:
+        return request.target
+    return tail_tip(bodies[voice.body], spot.centre, _TRAIL_GAP if voice.kind == "thought" else _TIP_GAP)
 
 
-def tail_tip(body: Body, centre: Point) -> Point:
+def tail_tip(body: Body, centre: Point, gap: float = _TIP_GAP) -> Point:
     """Just outside the face towards the balloon, but never outside the figure."""
     start = mouth(body)
     x, y = leaves(body.face, start, centre)
     length = math.dist((x, y), start) or 1.0
-    out = (x + (x - start[0]) / length * _TIP_GAP, y + (y - start[1]) / length * _TIP_GAP)
+    out = (x + (x - start[0]) / length * gap, y + (y - start[1]) / length * gap)
     box = body.box
     return out if box[0] <= out[0] <= box[2] and box[1] <= out[1] <= box[3] else (x, y)
 

@@ -47,7 +47,10 @@ def _tightest(pieces: Sequence[Piece], ruler: Ruler, count: int) -> Oval | None:
     """The narrowest oval that holds the pieces in exactly `count` lines."""
     half_height, shares = profile(count)
     total = sum(ruler.widths(piece.text) + ruler.space * piece.space for piece in pieces)
-    low, high = 0.5, total + 4.0
+    low = max(0.5, total / count / 2)
+    high = (
+        total + 4.0 if count == 1 else max(total / count * 2.0, *(ruler.widths(piece.text) for piece in pieces)) + 4.0
+    )
     best: list[str] | None = None
     while high - low > 0.08:
         half_width = (low + high) / 2
@@ -63,5 +66,11 @@ def _tightest(pieces: Sequence[Piece], ruler: Ruler, count: int) -> Oval | None:
     if best is None or len(best) != count:
         return None
     lean = high / half_height / _WISHED_ASPECT
-    cost = high * half_height * (1.0 + 0.5 * max(lean, 1 / lean) ** 1.5)
+    cost = high * half_height * (1.0 + 0.5 * max(lean, 1 / lean) ** 1.5) * (1.0 + 0.6 * _raggedness(best, shares))
     return Oval(tuple(best), high, half_height, cost)
+
+
+def _raggedness(lines: Sequence[str], shares: Sequence[float]) -> float:
+    """Mean squared share of the lines' room left empty, told by their numbers of letters."""
+    filled = [len(line) / share for line, share in zip(lines, shares, strict=True)]
+    return sum((1.0 - share / max(filled)) ** 2 for share in filled) / len(filled)

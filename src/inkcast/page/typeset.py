@@ -46,6 +46,11 @@ class Typesetter:
         assert self._theme is not None
         return self._theme
 
+    def width(self, word: Word) -> float:
+        """The width of one word in em of its role."""
+        known = self._widths.get(word)
+        return self.widths((word,))[word] if known is None else known
+
     def widths(self, words: Iterable[Word]) -> Mapping[Word, float]:
         """The width of each word in em of its role, as Typst shapes it. Words measured before are not measured again."""
         fresh = [word for word in dict.fromkeys(words) if word not in self._widths]

@@ -37,6 +37,7 @@ def is_right_to_left(language: str) -> bool:
 class Typographer:
     def __init__(self, typesetter: Typesetter) -> None:
         self._typesetter = typesetter
+        self._rulers: dict[tuple[str, str], Ruler] = {}
 
     def learn(self, texts: Iterable[tuple[str, str, str]]) -> None:
         """Measures every word of (role, language, text) in one go; without it each text costs a run of Typst."""
@@ -48,10 +49,13 @@ class Typographer:
         return points * float(self._typesetter.theme["roles"][role].get("size", 1.0))
 
     def ruler(self, role: str, language: str) -> Ruler:
-        def width(text: str) -> float:
-            return self._typesetter.widths([(role, language, text)])[role, language, text]
+        if (role, language) not in self._rulers:
 
-        return Ruler(width, width("n n") - width("nn"), width("-"))
+            def width(text: str) -> float:
+                return self._typesetter.width((role, language, text))
+
+            self._rulers[role, language] = Ruler(width, width("n n") - width("nn"), width("-"))
+        return self._rulers[role, language]
 
     def pieces(self, text: str, role: str, language: str, longest: float) -> tuple[Piece, ...]:
         """Pieces of which none is wider than `longest` em, unless a single letter is."""
