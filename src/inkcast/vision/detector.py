@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inkcast.toon.nets import Detections, Detector
 from inkcast.toon.nets import load_net as load_toon_net
-from inkcast.vision.crops import to_tensor
+from inkcast.vision.crops import scaled, to_tensor
 
 SIDE = 128
 LONGEST = 160.0
@@ -126,18 +126,11 @@ class ToonDetector:
     def find(self, pictures: UInt8[np.ndarray, "n h w 3"], threshold: float = 0.3) -> list[tuple[Found, ...]]:
         """Per picture what is in it, boxes in the picture's own pixels."""
         height, width = pictures.shape[1:3]
-        maps = self.net(_resized(pictures))
+        maps = self.net(scaled(to_tensor(pictures), SIDE))
         return [decode(maps, k, threshold, scale=(width / SIDE, height / SIDE)) for k in range(len(pictures))]
 
     @torch.no_grad()
     def foreground(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> Bool[np.ndarray, "n h w"]:
         """Per picture which pixels belong to a subject."""
-        mask = self.net(_resized(pictures)).mask.sigmoid()
+        mask = self.net(scaled(to_tensor(pictures), SIDE)).mask.sigmoid()
         return (F.interpolate(mask, size=pictures.shape[1:3], mode="bilinear")[:, 0] > 0.5).numpy()
-
-
-def _resized(pictures: UInt8[np.ndarray, "n h w 3"]) -> Tensor:
-    x = to_tensor(pictures)
-    if x.shape[-2:] == (SIDE, SIDE):
-        return x
-    return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)

@@ -1,0 +1,85 @@
+"""Who is who in a generated picture: characters found by the detector, matched to the cast by their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from scipy.optimize import linear_sum_assignment
+
+from inkcast.evaluation.oracle import LookReading, OracleReader
+from inkcast.toon.world import ATTRIBUTES, Look
+from inkcast.vision.detector import ToonDetector
+
+SCORED = ATTRIBUTES[1:]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Who ought to be in one picture."""
+
+    cast: tuple[Look, ...]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """For each member of the case, what the oracle reads off the crop matched to them; None where nobody is left."""
+
+    case: Case
+    readings: tuple[LookReading | None, ...]
+    found: int
+
+    def accuracy(self) -> float:
+        """The share of `SCORED` attributes that are right, over the cast; a missing person scores 0."""
+        return float(np.mean([member_accuracy(look, r) for look, r in zip(self.case.cast, self.readings, strict=True)]))
+
+    def swaps(self) -> tuple[int, int]:
+        """Of attributes in which a member differs from another member: those read as the other's value, and all."""
+        swapped = asked = 0
+        for k, (look, reading) in enumerate(zip(self.case.cast, self.readings, strict=True)):
+            if reading is None:
+                continue
+            for name in SCORED:
+                others = {getattr(other, name) for i, other in enumerate(self.case.cast) if i != k}
+                others.discard(getattr(look, name))
+                if others:
+                    asked += 1
+                    swapped += reading.word(name) in others
+        return swapped, asked
+
+
+def member_accuracy(look: Look, reading: LookReading | None) -> float:
+    if reading is None:
+        return 0.0
+    return sum(reading.word(name) == getattr(look, name) for name in SCORED) / len(SCORED)
+
+
+def likeness(look: Look, reading: LookReading) -> float:
+    """The mean probability of the look's own values, kind included."""
+    return sum(reading.probability(name, getattr(look, name)) for name in ATTRIBUTES) / len(ATTRIBUTES)
+
+
+def match(
+    oracle: OracleReader,
+    detector: ToonDetector,
+    cases: Sequence[Case],
+    pictures: UInt8[np.ndarray, "n h w 3"],
+    batch: int = 64,
+) -> list[Matched]:
+    """For each picture the assignment of found characters to its cast with the greatest likeness (Hungarian)."""
+    boxes = [
+        [item.box for item in found if item.label == "character"]
+        for start in range(0, len(pictures), batch)
+        for found in detector.find(pictures[start : start + batch])
+    ]
+    results = []
+    for case, readings in zip(cases, oracle.looks(pictures, boxes), strict=True):
+        chosen: list[LookReading | None] = [None] * len(case.cast)
+        if readings and case.cast:
+            gain = np.array([[likeness(look, reading) for reading in readings] for look in case.cast])
+            for row, column in zip(*linear_sum_assignment(-gain), strict=True):
+                chosen[row] = readings[column]
+        results.append(Matched(case, tuple(chosen), len(readings)))
+    return results

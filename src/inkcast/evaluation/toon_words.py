@@ -1,0 +1,130 @@
+"""Plain text-to-image, judged by the oracle: does the picture show what the prompt says?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from inkcast.engines.engine import Conditioning
+from inkcast.evaluation.batches import Batching, draw_all
+from inkcast.evaluation.intervals import Estimate, bootstrap
+from inkcast.evaluation.matching import Case, match
+from inkcast.evaluation.oracle import OracleReader, SceneReading
+from inkcast.sdxl.attention import AttentionMemory
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.layers import project_text
+from inkcast.sdxl.prompts import encode_prompt
+from inkcast.toon.captions import caption
+from inkcast.toon.dataset import sample_scene
+from inkcast.toon.world import Actor, Look, Scene
+from inkcast.vision.detector import ToonDetector
+
+
+@dataclass(frozen=True)
+class Prompt:
+    text: str
+    scene: Scene
+    seed: int
+
+
+def unseen_prompts(count: int, seed: int, looks: float = 0.5) -> list[Prompt]:
+    """Captions of random scenes of the test split; each actor's looks are mentioned with probability `looks`."""
+    prompts = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        scene = sample_scene(rng, "test")
+        prompts.append(Prompt(caption(scene, rng, looks=looks), scene, int(rng.integers(2**31))))
+    return prompts
+
+
+def plain(base: Backbone, text: str) -> Conditioning:
+    """Nothing but the words."""
+    prompt = encode_prompt(base, text)
+    negative, positive = (
+        AttentionMemory(text=project_text(base.unet, embeds)) for embeds in (prompt.negative, prompt.positive)
+    )
+    return Conditioning(prompt, negative, positive)
+
+
+def said_colors(prompt: Prompt, actor: Actor) -> dict[str, str]:
+    """The colours that the prompt states of this actor, by attribute; those that two actors share are left out."""
+    look = actor.subject
+    if not isinstance(look, Look):
+        return {}
+    phrases = {
+        "body": f"{look.body} {'skin' if look.human else 'fur'}",
+        "hair_color": f"{look.hair_color} {'hair' if look.human else 'ears'}",
+        "top": f"{look.top} top",
+        "bottom_color": f"{look.bottom_color} {look.bottom}",
+        "eyes": f"{look.eyes} eyes",
+    }
+    others = [other.subject for other in prompt.scene.actors if other is not actor]
+    return {
+        name: getattr(look, name)
+        for name, phrase in phrases.items()
+        if phrase in prompt.text and not any(getattr(other, name, None) == getattr(look, name) for other in others)
+    }
+
+
+def said_kinds(prompt: Prompt) -> frozenset[str]:
+    return frozenset(
+        actor.subject.kind for actor in prompt.scene.actors if re.search(rf"\b{actor.subject.kind}s?\b", prompt.text)
+    )
+
+
+def judge_scene(prompt: Prompt, reading: SceneReading) -> dict[str, list[float]]:
+    """1 or 0 (sets: the share that is seen) per question the prompt settles."""
+    scene = prompt.scene
+    people = [actor for actor in scene.actors if isinstance(actor.subject, Look)]
+    answers = {
+        "place": [float(reading.words["place"] == scene.place)],
+        "number of characters": [float(reading.words["count"] == str(len(people)))],
+        "style": [float(reading.words["style"] == scene.style)] if scene.style != "flat" else [],
+        "time": [float(reading.words["time"] == scene.time)] if scene.time != "day" else [],
+        "weather": [float(reading.words["weather"] == scene.weather)] if scene.weather != "clear" else [],
+        "shot": [float(reading.words["shot"] == scene.shot)] if scene.shot != "wide" else [],
+    }
+    actions = frozenset(actor.action for actor in people)
+    for name, wanted, seen in (("action", actions, "actions"), ("kind", said_kinds(prompt), "kinds")):
+        answers[name] = [len(wanted & reading.sets[seen]) / len(wanted)] if wanted else []
+    return answers
+
+
+@dataclass(frozen=True)
+class Wording:
+    """Figures by name, with the pictures they were read from."""
+
+    figures: dict[str, Estimate]
+    pictures: UInt8[np.ndarray, "n h w 3"]
+
+
+def evaluate_words(
+    base: Backbone,
+    oracle: OracleReader,
+    detector: ToonDetector,
+    prompts: Sequence[Prompt],
+    batching: Batching,
+    progress: Callable[[int], None] = lambda drawn: None,
+) -> Wording:
+    """Draw every prompt and ask the oracle. A described colour of a character that is not found counts as wrong."""
+    conditionings = [plain(base, prompt.text) for prompt in prompts]
+    pictures = draw_all(base, conditionings, [prompt.seed for prompt in prompts], batching, progress)
+    answers: dict[str, list[float]] = {}
+    for prompt, reading in zip(prompts, oracle.scenes(pictures), strict=True):
+        for name, values in judge_scene(prompt, reading).items():
+            answers.setdefault(name, []).extend(values)
+    cases = [
+        Case(tuple(actor.subject for actor in prompt.scene.actors if isinstance(actor.subject, Look)))
+        for prompt in prompts
+    ]
+    answers["described colors"] = []
+    for prompt, case, matched in zip(prompts, cases, match(oracle, detector, cases, pictures), strict=True):
+        people = [actor for actor in prompt.scene.actors if actor.subject in case.cast]
+        for actor, look in zip(people, matched.readings, strict=True):
+            for name, value in said_colors(prompt, actor).items():
+                answers["described colors"].append(float(look is not None and look.word(name) == value))
+    return Wording({name: bootstrap(values) for name, values in answers.items()}, pictures)
