@@ -38,6 +38,7 @@ COMMANDS = {
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
     "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
+    "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }
 
