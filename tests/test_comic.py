@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.easel_fake import FakeEasels, character
 
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
@@ -16,9 +17,10 @@ from inkcast.errors import CastError, InkcastError, OutputError, PageError, Stor
 from inkcast.events import Event, Note, Progress
 from inkcast.page.layout import PageOptions
 from inkcast.story.script import Panel, Presence, Script, load_script
-from tests.easel_fake import FakeEasels, character
 
-STORY = "Ann Lee is reading in the library. She runs in the park. Rolf waves on the beach. Ann and Rolf hug in the castle."
+STORY = (
+    "Ann Lee is reading in the library. She runs in the park. Rolf waves on the beach. Ann and Rolf hug in the castle."
+)
 CAST = (character("Ann Lee", "red", "she"), character("Rolf", "brown", "he"), character("Nobody", "white"))
 QUICK = Drawing(steps=3, seed=7)
 SMALL = PageOptions(dpi=40)
@@ -46,7 +48,11 @@ def test_a_folder_holds_the_comic_and_all_that_made_it(comic: Path) -> None:
     panels = {f"panel-{number:02}.png" for number in range(1, 5)}
     cast = {"cast/01-01.png", "cast/02-01.png", "cast/03-01.png"}
     assert files == {"comic.pdf", "page-01.png", "script.yaml", "comic.json", "run.json"} | panels | cast
-    assert [panel.characters[0].name for panel in load_script(comic / "script.yaml").panels][:3] == ["Ann Lee", "Ann Lee", "Rolf"]
+    assert [panel.characters[0].name for panel in load_script(comic / "script.yaml").panels][:3] == [
+        "Ann Lee",
+        "Ann Lee",
+        "Rolf",
+    ]
 
 
 def test_each_character_is_encoded_once_and_only_if_shown(tmp_path: Path) -> None:
@@ -107,7 +113,15 @@ def test_progress_counts_characters_and_steps(tmp_path: Path) -> None:
 def test_choices_of_the_parser_reach_the_author(tmp_path: Path) -> None:
     events: list[Event] = []
     cast = (character("Ann", "red", "she"), character("Mia", "blue", "she"))
-    draw_comic("Ann and Mia meet in the park. She waves.", cast, QUICK, tmp_path / "o", page=SMALL, easel=FakeEasels(), report=events.append)
+    draw_comic(
+        "Ann and Mia meet in the park. She waves.",
+        cast,
+        QUICK,
+        tmp_path / "o",
+        page=SMALL,
+        easel=FakeEasels(),
+        report=events.append,
+    )
     assert any(isinstance(event, Note) and "She waves" in event.text for event in events)
 
 
@@ -126,7 +140,11 @@ def test_a_file_gets_the_comic_alone(tmp_path: Path, suffix: str) -> None:
         ("A dog sleeps in the sun.", CAST, "names nobody of the cast"),
         ("", CAST, "empty"),
         (STORY, (*CAST, character("ann lee", "blue")), "in the cast twice"),
-        (Script(panels=(Panel(description="x", characters=(Presence(name="Zoe"),)),)), CAST, "'Zoe', who is not in the cast"),
+        (
+            Script(panels=(Panel(description="x", characters=(Presence(name="Zoe"),)),)),
+            CAST,
+            "'Zoe', who is not in the cast",
+        ),
     ],
 )
 def test_a_story_that_cannot_be_drawn_is_refused_before_anything_is_loaded(

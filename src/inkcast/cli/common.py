@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEBUG = "--debug"
 INTERRUPTED = 130
-CommandLineError = typer.BadParameter.__base__ or typer.BadParameter  # what typer's own parser raises: exit code 2
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]  # what typer's own parser raises: exit code 2
 
 Device = Annotated[str, typer.Option("--device", help="Where to draw: auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="Precision: auto, float32, bfloat16, float16.")]

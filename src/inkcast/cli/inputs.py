@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -89,9 +90,17 @@ def drawn_character(name: str, picture: str, entry: str) -> Character:
         raise UsageError(
             f"--cast {shown(entry)} is not NAME=PICTURE: write for example  --cast 'Ann Lee (she)=ann.png'"
         )
-    bare, pronouns = split_pronouns(name.strip())
+    words, description = split_description(name.strip())
+    bare, pronouns = split_pronouns(words)
     bare = clean_name(bare)
-    return Character(CharacterId(f"cast-{name_key(bare)[:16]}"), bare, (load_reference(picture),), pronouns)
+    reference = load_reference(picture.strip())
+    return Character(CharacterId(f"cast-{name_key(bare)[:16]}"), bare, (reference,), pronouns, description=description)
+
+
+def split_description(text: str) -> tuple[str, str]:
+    """ "Rolf (he, a bear)" as ("Rolf (he)", "a bear"); without a comma in parentheses at its end, the text and ""."""
+    found = re.fullmatch(r"(.*\S)\s*\(([^,()]*),([^()]*)\)", text, re.DOTALL)
+    return (f"{found[1]} ({found[2].strip()})", found[3].strip()) if found else (text, "")
 
 
 def from_library(name: str) -> Character:
@@ -112,4 +121,9 @@ def joined(known: Character, more: Character) -> Character:
     for reference in more.references:
         if reference.digest in digests:
             raise CastError(f"{name} is given the picture {shown(reference.source)} twice: give each picture once")
-    return replace(known, references=(*known.references, *more.references), pronouns=known.pronouns or more.pronouns)
+    return replace(
+        known,
+        references=(*known.references, *more.references),
+        pronouns=known.pronouns or more.pronouns,
+        description=known.description or more.description,
+    )

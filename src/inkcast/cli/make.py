@@ -30,7 +30,8 @@ def make(
     cast: Annotated[
         list[str] | None,
         typer.Option(
-            "--cast", help="NAME=PICTURE or 'NAME (she)=PICTURE', once per picture; or a NAME of the library."
+            "--cast",
+            help="NAME=PICTURE, 'NAME (she)=…' or 'NAME (he, a bear)=…', once per picture; or a NAME of the library.",
         ),
     ] = None,
     engine: Annotated[

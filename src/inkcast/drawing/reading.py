@@ -21,7 +21,7 @@ def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, t
     """
     known = check_names(cast)
     if isinstance(story, Script):
-        script, notes = story, ()
+        script, notes = story, tuple[str, ...]()
     else:
         parsed = parse_story(story, [CastName(one.name, one.pronouns, one.aliases) for one in cast])
         script, notes = parsed.script, tuple(str(warning) for warning in parsed.warnings)

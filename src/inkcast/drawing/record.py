@@ -19,7 +19,7 @@ from inkcast.page.panel import DrawnPanel, Figure, PixelBox
 from inkcast.story.script import Script
 
 RECORD = "comic.json"
-RECORD_VERSION = 1
+RECORD_VERSION: Literal[1] = 1
 LIBRARIES = ("inkcast", "torch", "diffusers", "transformers", "numpy", "pillow", "typst")
 
 
