@@ -12,7 +12,7 @@ from pathlib import Path
 from inkcast.story.lexicon import UNSPACED, fold
 from inkcast.story.parser import CastName, ParsedStory, parse_story
 
-PARTS = ("development", "frozen")
+PARTS = ("development", "further", "frozen")
 TASKS = ("characters", "speakers", "places")
 TARGETS = {"characters": 0.95, "speakers": 0.95, "places": 0.9}
 

@@ -68,6 +68,7 @@ class Speech(_Section):
     whisper: Words = ()
     thought: Words = ()
     off: Words = ()
+    impersonal: Words = ()
     tagwords: Words = ()
     adverb: str = ""
 
@@ -91,6 +92,8 @@ class Place(_Section):
     nouns: Words = ()
     excluded: Words = Field(default=(), alias="not")
     stay: Words = ()
+    views: Words = ()
+    view_prepositions: Words = ()
 
 
 class Split(_Section):

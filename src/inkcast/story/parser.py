@@ -23,7 +23,7 @@ from inkcast.story.pronouns import find_clitics, find_pronouns
 from inkcast.story.quotes import find_quotes
 from inkcast.story.scenes import find_place, find_time
 from inkcast.story.script import Line, LineKind, Panel, Presence, Script
-from inkcast.story.sentences import Unit, find_units
+from inkcast.story.sentences import Unit, find_units, speech_verbs
 from inkcast.story.speech import Tag, addressed, find_tag
 
 __all__ = ["CastName", "ParsedStory", "Warning", "parse_story"]
@@ -183,7 +183,7 @@ class _Parser:
             self.talk.speaker = speakers[0]
 
     def _line(self, said: str, speakers: Sequence[int], kind: LineKind) -> Line:
-        speaker = join_names(speakers, self.cast, self.lexicon) if len(speakers) == 1 else None
+        speaker = self.cast[speakers[0]].name if speakers else None
         return Line(speaker=speaker, text=re.sub(r"\s+", " ", said).rstrip(",,"), kind=kind)
 
     def _speakers(
@@ -209,6 +209,7 @@ class _Parser:
 
     def _guess(self, number: int, called: Sequence[int]) -> tuple[int, ...]:
         """The speaker of an untagged quotation: who answers in a dialogue, else whoever acts right after or before it."""
+        called = (*called, *self._answers_next(number, called))
         if number and self.units[number - 1].quotes:
             answering = [
                 m for m in (*self.turn.listener, *self.talk.present()) if m not in self.turn.speaker and m not in called
@@ -225,6 +226,19 @@ class _Parser:
             return (before[0],)
         present = [m for m in self.talk.present() if m not in called]
         return (present[0],) if present else ()
+
+    def _answers_next(self, number: int, called: Sequence[int]) -> tuple[int, ...]:
+        """Who speaks in the next unit, if that is a tagged quotation and somebody else is there to speak now."""
+        if number + 1 >= len(self.units) or not self.units[number + 1].quotes:
+            return ()
+        mentions = [m for a, b in self.units[number + 1].narration() for m in self._mentions(a, b) if not m.owner]
+        if not mentions:
+            return ()
+        first, present = mentions[0], [m for m in self.talk.present() if m not in called]
+        next_ones = tuple(
+            m for m in present if m in first.members or (first.genders and self.talk.known(m, first.genders))
+        )
+        return next_ones if set(present) - set(next_ones) else ()
 
     def _is_bare(self, unit: Unit, tag: Tag, references: Sequence[Reference]) -> bool:
         """Whether the narration only says who speaks: a speaker, a speech verb, perhaps how and to whom."""
@@ -272,8 +286,8 @@ class _Parser:
 
     def _is_absent(self, mention: Mention) -> bool:
         folded = fold(self.text)
-        before = alternation(self.lexicon.absent.before, spaced=self.lexicon.spaced)
-        if re.search(rf"{before.pattern}\s*$", folded[max(mention.start - 40, 0) : mention.start]):
+        before = "|".join(self.lexicon.absent.before) or r"(?!)"
+        if re.search(rf"(?:{before})\s*$", folded[max(mention.start - 40, 0) : mention.start]):
             return True
         after = "|".join(self.lexicon.absent.after) or r"(?!)"
         return bool(re.match(rf"\s*(?:{after})", folded[mention.end : mention.end + 60]))
@@ -325,7 +339,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     if len(text) > LONGEST_STORY:
         raise StoryError(f"the story has {len(text)} characters, more than {LONGEST_STORY}: split it into chapters")
     lexicon = load_lexicon(language or detect_language(text))
-    quotes, unclosed = find_quotes(text)
+    quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
     units = find_units(text, quotes, lexicon)
     finder = NameFinder(cast, lexicon)
     parser = _Parser(text, finder, lexicon, units, Discourse(cast, lexicon))

@@ -31,10 +31,12 @@ def find_clitics(text: str, start: int, end: int, known: Sequence[Mention], lexi
     ends = {mention.end for mention in known}
     forms = "|".join(re.escape(form) for form in sorted(_forms(lexicon, "clitic"), key=len, reverse=True)) or r"(?!)"
     skipped = "|".join(map(re.escape, lexicon.before_clitics)) or r"(?!)"
+    articles = "|".join(map(re.escape, lexicon.articles)) or r"(?!)"
     pattern = re.compile(rf"(?<=\s)(?:(?:{skipped})\s*)?(?P<clitic>{forms})(?:(?<=')|\s+)(?P<next>\w+)")
     for match in pattern.finditer(folded, start, end):
         before = len(folded[: match.start()].rstrip())
-        if before in ends and match["next"] not in lexicon.place.nouns and text[match.start("next")].islower():
+        acted = before in ends or re.search(rf"(?:^|[.!?]\s+)(?:{articles})\s+\w+$", folded[start:before])
+        if acted and match["next"] not in lexicon.place.nouns and text[match.start("next")].islower():
             genders = tuple(g for g in GENDERS if match["clitic"] in _of(lexicon, g, "clitic"))
             yield Mention(match.start("clitic"), match.end("clitic"), "pronoun", genders=genders, role="object")
 

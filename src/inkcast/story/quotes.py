@@ -15,7 +15,7 @@ _PAUSE = _TERMINAL + ",;:-—,"
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 _INNER_DASH = re.compile(r"\s?[—–]\s?(?=\w)")
-_RESUMING_DASH = re.compile(r"[.,!?…;:]?\s?[—–]\s*(?=[\w¿¡])")
+_RESUMING_DASH = re.compile(r"(?<=\w)[—–][.,!?…;:]?\s+(?=[\w¿¡])")
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,17 @@ class Quote:
         return text[self.inner : self.outer].strip()
 
 
-def find_quotes(text: str) -> tuple[tuple[Quote, ...], tuple[int, ...]]:
-    """The quotations in order, and where marks were opened but never closed (those are read to the paragraph's end)."""
+def find_quotes(text: str, speech_verbs: str = "(?!)") -> tuple[tuple[Quote, ...], tuple[int, ...]]:
+    """The quotations in order, and where marks were opened but never closed (those are read to the paragraph's end).
+
+    `speech_verbs` is a pattern; it ends a speech that a dash opened and nothing closes ("— Oui, dit-il.").
+    """
     quotes: list[Quote] = []
     unclosed: list[int] = []
     position = 0
     while position < len(text):
         if _opens_dialogue(text, position):
-            pieces, position = _dash_pieces(text, position)
+            pieces, position = _dash_pieces(text, position, speech_verbs)
             quotes.extend(pieces)
         elif _opens(text, position):
             closing = _closing(text, position)
@@ -94,21 +97,24 @@ def _opens_dialogue(text: str, position: int) -> bool:
     if text[position] not in _DASHES or not text[position + 1 : position + 3].strip():
         return False
     before = text[:position].rstrip(" \t\u00a0")
-    return not before or before[-1] == "\n" or (before[-1] in _TERMINAL and text[position + 1] != " ")
+    return not before or before[-1] == "\n" or before[-1] in _TERMINAL
 
 
-def _dash_pieces(text: str, start: int) -> tuple[list[Quote], int]:
+def _dash_pieces(text: str, start: int, speech_verbs: str) -> tuple[list[Quote], int]:
     """—Speech —tag. —speech: what lies between dashes is speech by turns; and where to read on.
 
-    A speech without a second dash ends with its line where the dash stands apart ("– Bonjour."), else with its sentence.
+    A speech without a second dash ends before its tag, else with its sentence.
     """
     line = text.find("\n", start)
     end = line if line >= 0 else len(text)
     inner = start + 1
     dash = _tag_dash(text, inner, end)
     if dash is None:
+        tag = re.compile(rf"(?:,|\s?[!?…])(?=\s+(?:\w+['’\s])?{speech_verbs})", re.IGNORECASE).search(text, inner, end)
         sentence = _SENTENCE_END.search(text, inner, end)
-        stop = end if text[inner] == " " or sentence is None else sentence.end()
+        stop = min((match.end() for match in (tag, sentence) if match), default=end)
+        if tag and tag.end() == stop:
+            return [Quote(start, inner, stop, stop)], sentence.end() if sentence and sentence.end() > stop else stop
         return [Quote(start, inner, stop, stop)], stop
     pieces = [Quote(start, inner, dash.start(), dash.start())]
     finished = _SENTENCE_END.search(text, dash.end(), end)

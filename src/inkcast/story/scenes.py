@@ -25,7 +25,10 @@ def find_place(text: str, lexicon: Lexicon, *, anywhere: bool = False) -> str:
             phrase = _noun_phrase(text[match.end() :], match.group(), text[: match.start()], lexicon)
             if phrase and (best is None or weight > best[0]):
                 best = (weight, match.start(), phrase)
-    return best[2] if best else _adverb(text, lexicon)
+    if best:
+        return best[2]
+    subject = alternation(lexicon.definite, spaced=True).match(fold(text)) if anywhere else None
+    return _adverb(text, lexicon) or (_noun_phrase(text[subject.end() :], "", "", lexicon) if subject else "")
 
 
 def _noun_phrase(after: str, preposition: str, before: str, lexicon: Lexicon) -> str:
@@ -37,14 +40,26 @@ def _noun_phrase(after: str, preposition: str, before: str, lexicon: Lexicon) ->
     owner = next((i for i, word in enumerate(words[dets:], dets) if word.endswith(("'s", "’s"))), None)
     start = owner + 1 if owner is not None and owner < dets + 3 else dets
     body = words[start : start + 4]
+    if _looks(before, preposition, lexicon):
+        return ""
     for length in range(len(body), 0, -1):
         for head_length in (2, 1):
             head = fold(" ".join(body[max(length - head_length, 0) : length]))
             if head in lexicon.place.nouns and _is_modifier(body[: max(length - head_length, 0)], lexicon):
-                return " ".join(body[:length])
+                thing = length < len(body) and fold(body[length]) in lexicon.place.excluded
+                return "" if thing else " ".join(body[:length])
     if dets and body and _stays(before, lexicon) and preposition in ("in", "at", "inside", "to", "into", "through"):
         return _unknown_place(body, lexicon)
     return ""
+
+
+def _looks(before: str, preposition: str, lexicon: Lexicon) -> bool:
+    """Whether the place is only looked or pointed at."""
+    last = fold(before).split()[-1:]
+    views = lexicon.place.views
+    return (
+        preposition in lexicon.place.view_prepositions and bool(last) and last[0].startswith(views) if views else False
+    )
 
 
 def _unknown_place(body: list[str], lexicon: Lexicon) -> str:

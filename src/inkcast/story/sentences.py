@@ -136,12 +136,12 @@ def _continues(text: str, quote: Quote, rest: str, lexicon: Lexicon) -> bool:
     return said[-1:] != "." and first_tag(rest, lexicon) and not re.search(r":\s*$|^\w[^,]*,\s*$", rest)
 
 
-def first_tag(rest: str, lexicon: Lexicon) -> bool:
+def first_tag(rest: str, lexicon: Lexicon, *, gestures: bool = False) -> bool:
     """Whether `rest` opens with a clause that says who spoke: a speech verb among its first few words."""
     clause = re.split(r"[.!?…。!?,,;;:]|(?<=\w)\s[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
     if not lexicon.spaced:
         return bool(speech_verbs(lexicon).search(fold(clause)))
-    return bool(speech_verbs(lexicon).search(fold(" ".join(clause.split()[:5]))))
+    return bool(speech_verbs(lexicon, gestures=gestures).search(fold(" ".join(clause.split()[:5]))))
 
 
 def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]:
@@ -153,12 +153,18 @@ def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]
 
 def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
     stripped = rest.strip()
-    return first_tag(rest, lexicon) and stripped[-1:] in ".。,,:" and len(stripped.split()) <= 5 and len(stripped) < 60
+    short = len(stripped.split()) <= 6 and len(stripped) < 60
+    return short and stripped[-1:] in ".。,,:" and first_tag(rest, lexicon, gestures=True)
 
 
 def _answered(text: str, quotes: Sequence[Quote], index: int, end: int, lexicon: Lexicon) -> bool:
-    """Whether quotation `index` is a turn of its own: it has a tag, or another quotation follows at once."""
-    quote = quotes[index]
-    rest = text[quote.end : quotes[index + 1].start if index + 1 < len(quotes) else end]
-    at_once = index + 1 < len(quotes) and not rest.strip()
-    return at_once or (bool(rest.strip()) and _continues(text, quote, rest, lexicon))
+    """Whether quotation `index` is a turn of its own: it has a tag, or another untagged quotation follows at once."""
+    if _is_tagged(text, quotes, index, end, lexicon):
+        return True
+    follows = index + 1 < len(quotes) and not text[quotes[index].end : quotes[index + 1].start].strip()
+    return follows and not _is_tagged(text, quotes, index + 1, end, lexicon)
+
+
+def _is_tagged(text: str, quotes: Sequence[Quote], index: int, end: int, lexicon: Lexicon) -> bool:
+    rest = text[quotes[index].end : quotes[index + 1].start if index + 1 < len(quotes) else end]
+    return bool(rest.strip()) and _continues(text, quotes[index], rest, lexicon)

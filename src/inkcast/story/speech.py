@@ -30,9 +30,12 @@ def find_tag(text: str, unit: Unit, references: Sequence[Reference], lexicon: Le
     if not unit.quotes:
         return None
     first = unit.quotes[0].start
+    impersonal = alternation(lexicon.speech.impersonal, spaced=lexicon.spaced)
     ordered = [span for span in spans if span[0] > first] + [span for span in spans if span[0] < first]
     for start, end in ordered:
         verbs = list(speech_verbs(lexicon, gestures=True).finditer(fold(text), start, end))
+        if answer := impersonal.search(fold(text), start, end):
+            return Tag(answer.start(), answer.end(), None, "speech")
         if start < first:
             verbs = verbs[-1:]
         if verbs:
