@@ -104,16 +104,18 @@ def parse_cast(line: str) -> CastName:
 
 
 def score_story(story: CorpusStory, parsed: ParsedStory) -> tuple[dict[str, Score], list[Mistake]]:
-    """Scores one parsed story against its annotations, unit by unit; a unit split into several panels is their union."""
+    """Scores one parsed story against its annotations, unit by unit; a unit split into several panels is their
+    union, and each quotation counts where it stands."""
     scores = {task: Score() for task in TASKS}
     mistakes: list[Mistake] = []
+    spoken = _spoken(story.text, parsed)
     for unit in story.units:
         panels = [
             panel for panel, span in zip(parsed.script.panels, parsed.sources, strict=True) if _covers(span, unit)
         ]
         said = story.text[unit.start : unit.end]
         found = {presence.name for panel in panels for presence in panel.characters}
-        lines = [line.speaker or "-" for panel in panels for line in panel.dialogue]
+        lines = [speaker for position, speaker in spoken if unit.start <= position < unit.end]
         place = panels[-1].place if panels else ""
         results = {
             "characters": (_compare(sorted(unit.characters), sorted(found)), sorted(unit.characters), sorted(found)),
@@ -125,6 +127,16 @@ def score_story(story: CorpusStory, parsed: ParsedStory) -> tuple[dict[str, Scor
             if score.wrong or score.missed:
                 mistakes.append(Mistake(story.name, task, said, str(expected), str(got)))
     return scores, mistakes
+
+
+def _spoken(text: str, parsed: ParsedStory) -> list[tuple[int, str]]:
+    """Where in the story each balloon's words stand, and who says them."""
+    spoken, position = [], 0
+    for line in (line for panel in parsed.script.panels for line in panel.dialogue):
+        position = text.index(line.text, position)
+        spoken.append((position, line.speaker or "-"))
+        position += len(line.text)
+    return spoken
 
 
 def _covers(span: tuple[int, int], unit: ExpectedUnit) -> bool:
