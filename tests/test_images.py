@@ -19,7 +19,7 @@ from inkcast.errors import OutputError, PictureError
 from inkcast.images import FORMATS, Limits, encode_png, load_reference, open_picture, save_png
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 24, 3), dtype=np.uint8)
-EXACT = ("PNG", "TIFF", "BMP")
+EXACT = ("PNG", "BMP")
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -106,7 +106,9 @@ def test_a_profile_that_is_junk_is_taken_as_srgb() -> None:
 
 def test_cmyk_comes_in_as_rgb() -> None:
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
-    assert open_picture(encoded(image, "TIFF")).getpixel((3, 3)) == (255, 0, 0)
+    red, green, blue = open_picture(encoded(image, "JPEG", quality=100)).getpixel((3, 3))  # type: ignore[misc]
+    assert red > 250
+    assert max(green, blue) < 5
 
 
 @pytest.mark.parametrize("value", [0, 257, 40000, 65535])
@@ -165,7 +167,7 @@ def test_what_is_no_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "may not be read" in refused(tmp_path / "empty.png")
 
 
-@pytest.mark.parametrize("kind", ["PPM", "ICO", "TGA", "PCX", "JPEG2000", "EPS", "PDF"])
+@pytest.mark.parametrize("kind", ["TIFF", "PPM", "ICO", "TGA", "PCX", "JPEG2000", "EPS", "PDF"])
 def test_other_formats_are_refused(kind: str) -> None:
     assert "not a picture of a known format" in refused(noise(kind))
 
@@ -175,7 +177,7 @@ def test_what_is_no_picture_is_refused(text: str) -> None:
     assert "not a picture of a known format" in refused(text.encode())
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_several_frames_are_refused(kind: str) -> None:
     frames = [Image.fromarray(np.roll(NOISE, shift, axis=1)) for shift in (0, 5, 9)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
@@ -227,10 +229,6 @@ def test_limits_are_the_caller_s_or_the_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("INKCAST_PICTURE_MIN_SIDE", "16")
     monkeypatch.setenv("INKCAST_PICTURE_MEGABYTES", "0.001")
     assert "larger than 0.001 MB" in refused(tmp_path / "picture")
-
-
-def test_floating_point_is_refused() -> None:
-    assert "floating-point" in refused(encoded(Image.fromarray(np.zeros((16, 16), np.float32)), "TIFF"))
 
 
 WHOLE = [noise(kind) for kind in FORMATS]

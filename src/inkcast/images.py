@@ -17,7 +17,8 @@ from inkcast.config import settings
 from inkcast.errors import PictureError
 from inkcast.files import shown, write_bytes
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
+# No TIFF: libtiff writes its complaints straight to standard error, and is the decoder with the longest list of holes.
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF")
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 UPRIGHT = {  # by the value of EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -206,8 +207,6 @@ def _check(opened: Image.Image, limits: Limits, name: str) -> None:
     # Phones write photographs as MPO: a JPEG with a preview or depth map behind it, not an animation.
     if opened.format != "MPO" and getattr(opened, "is_animated", False):
         raise PictureError(f"{name} is animated or has several pages; save one frame as PNG")
-    if opened.mode == "F":
-        raise PictureError(f"{name} holds floating-point values; save it with 8 bits a channel")
 
 
 def _upright(image: Image.Image) -> Image.Image:

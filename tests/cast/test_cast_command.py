@@ -134,6 +134,14 @@ def test_a_terminal_is_not_steered_by_a_name() -> None:
     assert all(character.isprintable() or character == "\n" for character in ok(cast("show", "evil")))
 
 
+def test_the_library_is_where_the_setting_says(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ok(cast("add", "Elsewhere", "1.png"))
+    monkeypatch.setenv("INKCAST_DATABASE_URL", url)
+    assert json.loads(ok(cast("list", "--json"))) == []
+    ok(cast("add", NAME, "1.png"))
+    assert ok(cast("list")) == f"{NAME}: 1 picture\n"
+
+
 def test_every_command_and_option_is_documented() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for name, command in load_command("cast").commands.items():
