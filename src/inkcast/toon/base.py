@@ -1,7 +1,7 @@
 """The toon base: an SDXL of its own sizes, from diffusers' and transformers' own classes.
 
 Functions here turn sizes into models, and trained parts into a folder that `StableDiffusionXLPipeline.from_pretrained`
-loads.
+loads. Models and pipelines are typed `Any`: diffusers' decorators hide their types from checkers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -26,7 +26,7 @@ TRAIN_STEPS = 1000
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def vae_from(size: int, channels: Sequence[int], layers: int, latent_channels: int, groups: int) -> AutoencoderKL:
+def vae_from(size: int, channels: Sequence[int], layers: int, latent_channels: int, groups: int) -> Any:
     """An autoencoder whose latents are 2^(len(channels) - 1) times smaller than a picture of `size` px."""
     depth = len(channels)
     return AutoencoderKL(
@@ -69,7 +69,7 @@ class TextSize:
     projection: int = 128
 
 
-def unet_from(size: UNetSize, text: Sequence[TextSize]) -> UNet2DConditionModel:
+def unet_from(size: UNetSize, text: Sequence[TextSize]) -> Any:
     """SDXL's UNet: no attention at the finest resolution, pooled text and sizes added to the time embedding."""
     coarser = len(size.channels) - 1
     return UNet2DConditionModel(
@@ -108,7 +108,7 @@ def text_config(size: TextSize, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
 
 
 def tokenizer_from(tokens: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> CLIPTokenizer:
-    return CLIPTokenizer(vocab=dict(tokens), merges=list(merges), model_max_length=TOKENS)
+    return CLIPTokenizer(vocab=dict(tokens), merges=cast(Any, list(merges)), model_max_length=TOKENS)
 
 
 def scheduler_from() -> EulerDiscreteScheduler:
@@ -125,12 +125,12 @@ def scheduler_from() -> EulerDiscreteScheduler:
 
 
 def pipeline_from(
-    vae: AutoencoderKL,
+    vae: Any,
     tokenizer: CLIPTokenizer,
     text_encoder: CLIPTextModel,
     text_encoder_2: CLIPTextModelWithProjection,
-    unet: UNet2DConditionModel,
-) -> StableDiffusionXLPipeline:
+    unet: Any,
+) -> Any:
     """The parts as one pipeline. An absent negative prompt is the empty caption, which training drops to, not zeros."""
     return StableDiffusionXLPipeline(
         vae=vae,
@@ -147,21 +147,21 @@ def pipeline_from(
 
 def halved(model: Model) -> Model:
     """A copy in fp16 on the CPU, in plain memory order."""
-    copied = copy.deepcopy(model).to("cpu").to(memory_format=torch.contiguous_format)
+    copied = copy.deepcopy(model)
     for tensor in (*copied.parameters(), *copied.buffers()):
-        if tensor.is_floating_point():
-            tensor.data = tensor.data.half()
+        kind = torch.float16 if tensor.is_floating_point() else tensor.dtype
+        tensor.data = tensor.data.to("cpu", kind, memory_format=torch.contiguous_format)
     return copied
 
 
-def save_half(model: nn.Module, folder: Path, **facts: Any) -> None:
+def save_half(model: Any, folder: Path, **facts: Any) -> None:
     """`model.save_pretrained(folder)` in fp16, the model untouched; `facts` of its training go into `training.json`."""
-    halved(model).save_pretrained(folder)  # type: ignore[operator]
+    halved(model).save_pretrained(folder)
     if facts:
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def save_base(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
+def save_base(pipeline: Any, folder: Path) -> None:
     """The whole base as a diffusers folder, weights in fp16, with `model_index.json`.
 
     The text encoders' configs name fp32: transformers loads in the type that a config names, diffusers in fp32, and a

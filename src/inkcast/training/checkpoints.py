@@ -67,7 +67,7 @@ def save(
 
 
 def load(run: Path, accelerator: Accelerator, average: Average | None) -> Progress:
-    """Puts the run's last checkpoint back into what `accelerator` prepared and into `average`; `TrainingError` if none."""
+    """Puts the run's last checkpoint back into what was prepared and into `average`; `TrainingError` if none."""
     found = existing(run)
     if not found:
         raise TrainingError(f"nothing to resume in {run}: no whole checkpoint; start without --resume")

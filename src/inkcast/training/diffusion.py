@@ -25,7 +25,7 @@ def velocity(x: Tensor, noise: Tensor, a: Float[Tensor, b]) -> Tensor:
 
 
 def min_snr(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
-    """`min(SNR, gamma) / (SNR + 1)`, the weight of the velocity's error (Hang et al. 2023, section 3.4); 1 if gamma is 0."""
+    """`min(SNR, gamma) / (SNR + 1)`, the velocity error's weight (Hang et al. 2023, section 3.4); 1 if gamma is 0."""
     snr = a / (1 - a)
     return torch.ones_like(a) if not gamma else snr.clamp(max=gamma) / (snr + 1)
 

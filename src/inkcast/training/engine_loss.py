@@ -21,24 +21,25 @@ class EngineLoss(nn.Module):
     """
 
     alphas: Tensor
+    base: Backbone
+    engine: Trainee
 
-    def __init__(self, base: Backbone, engine: Trainee, gamma: float) -> None:
+    def __init__(self, base: Backbone, engine: Trainee, gamma: float, record_attention: bool = False) -> None:
         super().__init__()
         check_prepared(base.unet)
         for frozen in (base.unet, base.vae, *base.text_encoders):
             frozen.requires_grad_(False)
-        object.__setattr__(self, "base", base)
-        object.__setattr__(self, "engine", engine)
-        self.gamma = gamma
+        self.base, self.engine = base, engine
+        self.gamma, self.record_attention = gamma, record_attention
         self.parts = nn.ModuleDict({name: part.requires_grad_() for name, part in engine.trainable().items()})
         self.register_buffer("alphas", alphas_bar(TRAIN_STEPS, 0.00085, 0.012), persistent=False)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         base, engine = self.base, self.engine
         with torch.no_grad():
-            words, pooled = encode_text(*base.text_encoders, batch["tokens"])
+            words, pooled = encode_text(base.text_encoders, batch["tokens"])
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
-        given, trace = training_batch(batch, words), AttentionTrace(record_attention=True)
+        given, trace = training_batch(batch, words), AttentionTrace(record_attention=self.record_attention)
         prediction = base.unet(
             noised(x, noise, a),
             batch["timestep"],

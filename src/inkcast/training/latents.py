@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from numpy.lib.format import open_memmap
 from rich.progress import Progress as Bars
 from torch import Tensor
@@ -88,7 +87,7 @@ class Latents:
     tokens: np.ndarray
 
 
-def prepare(folder: Path, plan: Plan, vae: AutoencoderKL, tokenizer: CLIPTokenizer, workers: int) -> Latents:
+def prepare(folder: Path, plan: Plan, vae: Any, tokenizer: CLIPTokenizer, workers: int) -> Latents:
     """The cache in `folder`, made or finished if need be; `TrainingError` if it holds a cache of another plan."""
     finished = start(folder, plan, vae)
     latents, tokens = (open_memmap(folder / f"{name}.npy", mode="r+") for name in ("latents", "tokens"))
@@ -104,7 +103,8 @@ def prepare(folder: Path, plan: Plan, vae: AutoencoderKL, tokenizer: CLIPTokeniz
                 stop = finished + len(batch["picture"])
                 latents[finished:stop] = encoded(vae, batch["picture"]).cpu().numpy()
                 tokens[finished:stop] = batch["tokens"].numpy()
-                latents.flush(), tokens.flush()
+                latents.flush()
+                tokens.flush()
                 finished = stop
                 write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": finished}) + "\n")
     return open_cache(folder)
@@ -122,7 +122,7 @@ def open_cache(folder: Path) -> Latents:
     return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("latents", "tokens")))
 
 
-def start(folder: Path, plan: Plan, vae: AutoencoderKL) -> int:
+def start(folder: Path, plan: Plan, vae: Any) -> int:
     """How many pictures are done; lays out the files where there are none."""
     if (folder / FACTS).exists():
         facts = json.loads((folder / FACTS).read_text())
@@ -140,7 +140,7 @@ def start(folder: Path, plan: Plan, vae: AutoencoderKL) -> int:
 
 
 @torch.no_grad()
-def encoded(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+def encoded(vae: Any, pictures: Tensor) -> Tensor:
     """uint8 [b, h, w, 3] to the posterior's mean in fp16, not scaled."""
     pixels = pictures.to(vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.autocast(vae.device.type, torch.bfloat16):

@@ -22,7 +22,7 @@ NICENESS = 10
 class Parts:
     """Endless lists of sample indices for one process.
 
-    An update takes `batch` consecutive samples, cut into `accumulate * processes` equal parts; part by part, each process takes its own.
+    An update takes `batch` consecutive samples, cut into `accumulate * processes` equal parts, shared out in turn.
     """
 
     batch: int
@@ -44,11 +44,11 @@ class Parts:
 def batches(
     source: Source, recipe: Recipe, process: int, processes: int, first_update: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Endless collated batches of this process, from update `first_update` on; `TrainingError` if `batch` does not divide."""
+    """Endless collated batches of this process, from an update on; `TrainingError` if `batch` does not divide."""
     if recipe.batch % (recipe.accumulate * processes):
         raise TrainingError(
-            f"batch = {recipe.batch} cannot be cut into {recipe.accumulate} accumulated parts on {processes} processes; "
-            "choose a multiple"
+            f"batch = {recipe.batch} cannot be cut into {recipe.accumulate} accumulated parts on {processes} "
+            "processes; choose a multiple"
         )
     workers = recipe.loader.workers
     loader = DataLoader(

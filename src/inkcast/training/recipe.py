@@ -23,34 +23,34 @@ class Table(BaseModel):
 class Optimizer(Table):
     """AdamW (Loshchilov & Hutter 2019). `clip` is the greatest norm of the whole gradient; 0 leaves it alone."""
 
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(0.01, ge=0)
-    epsilon: float = Field(1e-8, gt=0)
-    clip: float = Field(1.0, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    epsilon: float = Field(default=1e-8, gt=0)
+    clip: float = Field(default=1.0, ge=0)
 
 
 class Schedule(Table):
     """Linear warm-up over `warmup` updates, then decay to `floor` times the rate at the end of the run."""
 
-    warmup: int = Field(0, ge=0)
+    warmup: int = Field(default=0, ge=0)
     decay: Literal["constant", "linear", "cosine"] = "linear"
-    floor: float = Field(0.0, ge=0, le=1)
+    floor: float = Field(default=0.0, ge=0, le=1)
 
 
 class Checkpoints(Table):
     """A checkpoint every `every` updates and every `minutes`, whichever comes first (0: never by that measure)."""
 
-    every: int = Field(1000, ge=0)
-    minutes: float = Field(5.0, ge=0)
-    keep: int = Field(2, ge=1)
+    every: int = Field(default=1000, ge=0)
+    minutes: float = Field(default=5.0, ge=0)
+    keep: int = Field(default=2, ge=1)
 
 
 class Loader(Table):
     """Where samples are made: `workers` processes (0: in the training process), each `prefetch` batches ahead."""
 
-    workers: int = Field(1, ge=0)
-    prefetch: int = Field(4, ge=1)
+    workers: int = Field(default=1, ge=0)
+    prefetch: int = Field(default=4, ge=1)
 
 
 class Recipe(Table):
@@ -66,18 +66,18 @@ class Recipe(Table):
     init: Path | None = None
     export: Path | None = None
     seed: int = 0
-    steps: int = Field(0, ge=0)
-    max_minutes: float = Field(0.0, ge=0)
-    batch: int = Field(8, ge=1)
-    accumulate: int = Field(1, ge=1)
+    steps: int = Field(default=0, ge=0)
+    max_minutes: float = Field(default=0.0, ge=0)
+    batch: int = Field(default=8, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
     device: str = "auto"
     channels_last: bool = False
     compile: bool = False
     gradient_checkpointing: bool = False
-    ema: float = Field(0.0, ge=0, lt=1)
-    log_every: int = Field(20, ge=1)
-    sample_every: int = Field(1000, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    log_every: int = Field(default=20, ge=1)
+    sample_every: int = Field(default=1000, ge=0)
     tensorboard: bool = False
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()

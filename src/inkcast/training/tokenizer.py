@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -71,7 +72,7 @@ def pieces_of(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
     """A lower-case ASCII word cut by merges, the earliest first: the definition of byte-pair encoding."""
     pieces = [*word[:-1], word[-1] + END_OF_WORD]
     while len(pieces) > 1:
-        best = min(zip(pieces[:-1], pieces[1:], strict=True), key=lambda pair: ranks.get(pair, len(ranks)))
+        best = min(pairwise(pieces), key=lambda pair: ranks.get(pair, len(ranks)))
         if best not in ranks:
             break
         pieces = list(joined(pieces, best))

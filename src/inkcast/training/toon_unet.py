@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from einops import rearrange
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
@@ -73,7 +75,7 @@ class TextToImage(nn.Module):
 
     def __init__(
         self,
-        unet: UNet2DConditionModel,
+        unet: Any,
         text_encoder: CLIPTextModel,
         text_encoder_2: CLIPTextModelWithProjection,
         gamma: float,
@@ -84,7 +86,7 @@ class TextToImage(nn.Module):
         freeze_unread(text_encoder)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        words, pooled = encode_text(self.text_encoder, self.text_encoder_2, batch["tokens"])
+        words, pooled = encode_text((self.text_encoder, self.text_encoder_2), batch["tokens"])
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
         conditions = {"text_embeds": pooled, "time_ids": batch["time_ids"]}
         prediction = self.unet(noised(x, noise, a), batch["timestep"], words, added_cond_kwargs=conditions).sample
@@ -93,11 +95,10 @@ class TextToImage(nn.Module):
 
 
 def encode_text(
-    first: CLIPTextModel, second: CLIPTextModelWithProjection, tokens: Int[Tensor, "b t"]
+    encoders: Sequence[Any], tokens: Int[Tensor, "b t"]
 ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b p"]]:
     """As SDXL reads text: both encoders' last hidden states but one, side by side, and the second's pooled vector."""
-    one = first(tokens, output_hidden_states=True)
-    two = second(tokens, output_hidden_states=True)
+    one, two = (encoder(tokens, output_hidden_states=True) for encoder in encoders)
     return torch.cat([one.hidden_states[-2], two.hidden_states[-2]], dim=-1), two.text_embeds
 
 
@@ -151,13 +152,13 @@ def order(seed: int, epoch: int, count: int) -> np.ndarray:
 class ToonUNet:
     module: TextToImage
     source: Source
-    vae: AutoencoderKL
+    vae: Any
     tokenizer: CLIPTokenizer
     parameters: Parameters
     device: torch.device
     prompts: tuple[str, ...] = field(default=PROMPTS)
 
-    def pipeline(self) -> StableDiffusionXLPipeline:
+    def pipeline(self) -> Any:
         parts = self.module
         pipeline = pipeline_from(self.vae, self.tokenizer, parts.text_encoder, parts.text_encoder_2, parts.unet)
         pipeline.set_progress_bar_config(disable=True)
@@ -180,7 +181,7 @@ class ToonUNet:
         save_base(self.pipeline(), folder)
 
 
-def load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
+def load_vae(folder: Path, device: torch.device) -> Any:
     """The trained autoencoder, frozen, in fp32."""
     try:
         vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
@@ -190,7 +191,7 @@ def load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
     return vae.to(device).eval().requires_grad_(False)
 
 
-def digest(vae: AutoencoderKL) -> str:
+def digest(vae: Any) -> str:
     total = hashlib.sha256(str(vae.config.scaling_factor).encode())
     for name, value in sorted(vae.state_dict().items()):
         total.update(name.encode() + value.cpu().numpy().tobytes())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -37,9 +37,9 @@ class Parameters(Table):
 
 
 class Reconstruction(nn.Module):
-    """`l1 |x' - x| + l2 (x' - x)^2 + kl KL + edges |grad x' - grad x|`, means over all numbers; KL summed per picture."""
+    """`l1 |x' - x| + l2 (x' - x)^2 + kl KL + edges |grad x' - grad x|`: means over numbers, KL summed per picture."""
 
-    def __init__(self, vae: AutoencoderKL, weights: Parameters) -> None:
+    def __init__(self, vae: Any, weights: Parameters) -> None:
         super().__init__()
         self.vae = vae
         self.weights = weights
@@ -87,7 +87,7 @@ class ToonVae:
         return ((grid + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
     def export(self, folder: Path) -> None:
-        """A diffusers folder; `scaling_factor` is 1 / the latents' standard deviation, and the PSNR stands beside it."""
+        """A diffusers folder; `scaling_factor` is 1 / the latents' standard deviation; the PSNR stands beside it."""
         latents, errors = [], []
         for start in range(0, self.measured, SHOWN):
             given = self.pictures(start, SHOWN)

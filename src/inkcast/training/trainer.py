@@ -64,8 +64,8 @@ class Window:
 def train(recipe: Recipe, resume: bool = False, report: Report = lambda fraction, line: None) -> Path:
     """Runs `recipe` to its end, or until it is asked to stop, and returns the run's folder.
 
-    The folder gets `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which always belongs to the last
-    checkpoint. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
+    The folder gets `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which is always the last
+    checkpoint's. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
     """
     return Run(recipe, resume, report).run()
 
@@ -84,7 +84,7 @@ class Run:
             self.objective: Objective = build_objective(recipe, self.accelerator.device)
         self.module: nn.Module = self.objective.module.to(self.accelerator.device)
         if recipe.channels_last:
-            self.module.to(memory_format=torch.channels_last)
+            channels_last(self.module)
         if recipe.init is not None:
             checkpoints.initialise(self.module, recipe.init)
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
@@ -126,7 +126,7 @@ class Run:
         return self.folder
 
     def update(self, supply: Iterator[dict[str, Tensor]], window: Window) -> None:
-        """One update of the weights from `accumulate` batches; chance inside it depends on seed, update and process alone."""
+        """One update from `accumulate` batches; chance inside it depends on seed, update and process alone."""
         recipe, started = self.recipe, time.monotonic()
         factor = rate(recipe.schedule, self.progress.updates, done(recipe, self.progress))
         for group in self.prepared.param_groups:
@@ -218,6 +218,12 @@ class Run:
         return bool(self.accelerator.reduce(torch.tensor(float(wish), device=self.accelerator.device)) > 0)
 
 
+def channels_last(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
 def start_accelerator(recipe: Recipe) -> Accelerator:
     accelerator = Accelerator(
         mixed_precision=recipe.precision,
@@ -241,7 +247,8 @@ def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) 
         changed = [key for key in ("objective", "parameters", "seed", "batch") if before.get(key) != now[key]]
         if changed:
             raise TrainingError(
-                f"{folder} was begun with another {', '.join(changed)}; go on with the same, or start anew with init={folder}"
+                f"{folder} was begun with another {', '.join(changed)}: go on with the same, or start anew with "
+                f"init={folder}"
             )
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
@@ -257,17 +264,17 @@ class Stop:
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
     """Lets SIGTERM and SIGINT ask for a stop instead of tearing an update apart; a second one acts at once."""
-    stop, before = Stop(), {}
+    stop, before = Stop(), dict[signal.Signals, Any]()
 
     def ask(number: int, frame: Any) -> None:
         stop.is_set = True
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            before[number] = signal.signal(number, ask)
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):  # not the main thread
+            before[kind] = signal.signal(kind, ask)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,232 @@
+"""The trainer on a toy: resume is exact, clipping clips, several processes are one, nothing is ever half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from inkcast.errors import TrainingError
+from inkcast.training import checkpoints
+from inkcast.training.recipe import Recipe
+from inkcast.training.trainer import Run, train
+
+Make = Callable[..., Recipe]
+
+
+class Crash(Exception):
+    pass
+
+
+def crash_at(step: int) -> Callable[[float, dict[str, Any]], None]:
+    def report(fraction: float, line: dict[str, Any]) -> None:
+        if line["step"] == step:
+            raise Crash
+
+    return report
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def curve(run: Path) -> dict[int, tuple[float, float, float, float]]:
+    """By step: loss, first sample, gradient norm and learning rate; of a step logged twice the later line."""
+    return {
+        line["step"]: (line["loss"], line["first"], line["gradient_norm"], line["learning_rate"]) for line in lines(run)
+    }
+
+
+def exported(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "export" / "toy.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: float = 0.0) -> bool:
+    return a.keys() == b.keys() and all(torch.allclose(a[k], b[k], rtol=tolerance, atol=tolerance) for k in a)
+
+
+@pytest.mark.parametrize("changes", [{}, {"accumulate": 2}, {"loader": {"workers": 1}}, {"precision": "bf16"}])
+def test_a_resumed_run_is_the_uninterrupted_one(toy_recipe: Make, changes: dict[str, Any]) -> None:
+    changes = {"parameters": {"dropout": 0.5}, **changes}
+    whole = train(toy_recipe("whole", **changes))
+    with pytest.raises(Crash):
+        train(toy_recipe("cut", **changes), report=crash_at(8))
+    cut = train(toy_recipe("cut", **changes), resume=True)
+    assert [line["step"] for line in lines(cut)] == [*range(1, 9), *range(6, 13)]
+    assert curve(cut) == curve(whole)
+    assert same(exported(cut), exported(whole))
+
+
+def test_other_seeds_train_otherwise(toy_recipe: Make) -> None:
+    assert not same(exported(train(toy_recipe("one"))), exported(train(toy_recipe("two", seed=1))))
+
+
+def test_every_sample_is_seen_once_and_in_order(toy_recipe: Make) -> None:
+    run = Run(toy_recipe(accumulate=4), resume=False, report=lambda fraction, line: None)
+    run.run()
+    assert run.module.seen == list(range(12 * 8))
+
+
+def test_accumulated_parts_are_one_batch(toy_recipe: Make) -> None:
+    assert same(exported(train(toy_recipe("one"))), exported(train(toy_recipe("four", accumulate=4))), 1e-5)
+
+
+def test_clipping_clips(toy_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def measured(self: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", measured)
+    train(toy_recipe("clipped", optimizer={"clip": 0.5}, accumulate=2))
+    assert norms == pytest.approx([0.5] * 12, rel=1e-3)
+    norms.clear()
+    train(toy_recipe("free", optimizer={"clip": 0.0}))
+    assert len(norms) == 12
+    assert min(norms) > 100
+
+
+def test_logged_gradient_norm_is_that_before_clipping(toy_recipe: Make) -> None:
+    run = train(toy_recipe(optimizer={"clip": 0.5}))
+    assert min(line["gradient_norm"] for line in lines(run)) > 100
+
+
+def test_export_is_the_moving_average(toy_recipe: Make) -> None:
+    path: list[torch.Tensor] = []
+
+    def keep(fraction: float, line: dict[str, Any]) -> None:
+        path.append(run.module.layers[0].bias.detach().clone())
+
+    run = Run(toy_recipe(ema=0.5, steps=20), resume=False, report=keep)
+    average = run.module.layers[0].bias.detach().clone()
+    run.run()
+    for n, weights in enumerate(path, start=1):
+        keep_share = min(0.5, (1 + n) / (10 + n))
+        average = keep_share * average + (1 - keep_share) * weights
+    assert torch.allclose(exported(run.folder)["layers.0.bias"], average, atol=1e-6)
+    assert torch.equal(run.module.layers[0].bias, path[-1])
+
+
+def test_sigterm_ends_with_a_checkpoint_of_the_update_at_hand(toy_recipe: Make) -> None:
+    def stop(fraction: float, line: dict[str, Any]) -> None:
+        if line["step"] == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    run = train(toy_recipe("cut"), report=stop)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert checkpoints.existing(run)[-1].name == "step-00000007"
+    assert json.loads((run / "export" / "export.json").read_text())["step"] == 7
+    assert same(exported(train(toy_recipe("cut"), resume=True)), exported(train(toy_recipe("whole"))))
+
+
+def test_the_last_few_checkpoints_are_kept(toy_recipe: Make) -> None:
+    run = train(toy_recipe(checkpoints={"every": 2, "keep": 3, "minutes": 0}))
+    assert [folder.name[-2:] for folder in checkpoints.existing(run)] == ["08", "10", "12"]
+
+
+def test_checkpoints_by_the_clock(toy_recipe: Make) -> None:
+    run = train(toy_recipe(checkpoints={"every": 0, "keep": 99, "minutes": 1e-9}))
+    assert len(checkpoints.existing(run)) == 12
+
+
+def test_a_failed_checkpoint_leaves_the_earlier_one(toy_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file = checkpoints.save_file
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        if "average" in path.name and progress.updates == 10:
+            raise OSError(28, "No space left on device")
+        save_file(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    run = Run(toy_recipe(), resume=False, report=lambda fraction, line: None)
+    progress = run.progress
+    with pytest.raises(Exception, match="disk is full"):
+        run.run()
+    assert [folder.name for folder in (run.folder / "checkpoints").glob("step-*")] == ["step-00000005"]
+    monkeypatch.undo()
+    assert same(exported(train(toy_recipe(), resume=True)), exported(train(toy_recipe("whole"))))
+
+
+def test_init_takes_the_averaged_weights_and_nothing_else(toy_recipe: Make) -> None:
+    first = train(toy_recipe("first"))
+    run = Run(toy_recipe("second", init=first), resume=False, report=lambda fraction, line: None)
+    average = load_file(checkpoints.existing(first)[-1] / "average.safetensors")
+    assert same(checkpoints.trained(run.module), average)
+    assert run.progress.updates == 0
+    assert not run.optimizer.state
+    run.run()
+    assert lines(run.folder)[0]["loss"] < lines(first)[0]["loss"]
+
+
+def test_init_refuses_weights_of_another_shape(toy_recipe: Make, tmp_path: Path) -> None:
+    checkpoints.save_file({"layers.0.weight": torch.zeros(1, 1)}, tmp_path / "odd.safetensors")
+    with pytest.raises(TrainingError, match=r"init=.*odd\.safetensors: 4 weights do not fit"):
+        train(toy_recipe(init=tmp_path / "odd.safetensors"))
+    with pytest.raises(TrainingError, match="cannot read weights"):
+        train(toy_recipe(init=tmp_path / "absent"))
+
+
+def test_a_run_is_not_overwritten_nor_resumed_as_another(toy_recipe: Make) -> None:
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(toy_recipe(), resume=True)
+    train(toy_recipe(steps=3))
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(toy_recipe(steps=3))
+    with pytest.raises(TrainingError, match="begun with another parameters, batch"):
+        train(toy_recipe(batch=4, parameters={"dropout": 0.1}), resume=True)
+
+
+def test_a_longer_end_may_be_resumed(toy_recipe: Make) -> None:
+    train(toy_recipe(steps=3))
+    assert len(lines(train(toy_recipe(steps=5), resume=True))) == 5
+
+
+def test_a_loss_that_is_no_number_ends_the_run_before_it_is_kept(toy_recipe: Make) -> None:
+    with pytest.raises(TrainingError, match="the loss is nan at update 8"):
+        train(toy_recipe(parameters={"broken": 7 * 8 + 3}))
+    assert checkpoints.existing(toy_recipe().folder)[-1].name == "step-00000005"
+
+
+def test_the_clock_anneals(toy_recipe: Make) -> None:
+    started = time.monotonic()
+    run = train(toy_recipe(steps=0, max_minutes=0.01, schedule={"decay": "linear"}))
+    assert 0.5 < time.monotonic() - started < 10
+    rates = [line["learning_rate"] for line in lines(run)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.1 * rates[0]
+
+
+def test_a_finished_run_is_delivered_a_stopped_one_is_not(toy_recipe: Make, tmp_path: Path) -> None:
+    def stop(fraction: float, line: dict[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    target = tmp_path / "weights"
+    train(toy_recipe(export=target), report=stop)
+    assert not target.exists()
+    run = train(toy_recipe(export=target), resume=True)
+    assert same(load_file(target / "toy.safetensors"), exported(run))
+
+
+def test_samples_and_tensorboard(toy_recipe: Make) -> None:
+    run = train(toy_recipe(sample_every=6, tensorboard=True))
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-00000006.png", "step-00000012.png"]
+    assert list(run.rglob("events.out.tfevents*"))
+
+
+def test_a_run_needs_an_end_and_a_batch_that_divides(toy_recipe: Make) -> None:
+    with pytest.raises(TrainingError, match="no end"):
+        train(toy_recipe(steps=0))
+    with pytest.raises(TrainingError, match="cannot be cut into 3"):
+        train(toy_recipe(accumulate=3))
