@@ -89,7 +89,7 @@ def decode(
             kept = suppress(np.stack([item[0] for item in items]), np.array([item[1] for item in items]), overlap)
             found[label] = [items[k] for k in kept]
     faces = {
-        k: Face(asas_box(box * np.tile(stretch, 2)), five * stretch, score)
+        k: Face(as_box(box * np.tile(stretch, 2)), five * stretch, score)
         for k, (box, score, five, _) in enumerate(found[2])
     }
     result: list[Found] = []

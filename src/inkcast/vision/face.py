@@ -99,10 +99,12 @@ class InsightFaces:
             from insightface.app import FaceAnalysis
         except ImportError as error:
             raise MissingExtraError("insightface", "faces", "reading real faces") from error
-        app = FaceAnalysis(name=str(self.pack.resolve()), allowed_modules=["detection", "recognition"])
-        missing = {"detection", "recognition"} - set(app.models)
-        if missing:
-            raise BaseModelError(f"{self.pack}: the insightface pack has no {' and no '.join(sorted(missing))} model")
+        try:
+            app = FaceAnalysis(name=str(self.pack.resolve()), allowed_modules=["detection", "recognition"])
+        except AssertionError as error:
+            raise BaseModelError(f"{self.pack}: the insightface pack has no detection model") from error
+        if "recognition" not in app.models:
+            raise BaseModelError(f"{self.pack}: the insightface pack has no recognition model")
         app.prepare(ctx_id=-1, det_size=(self.detection_side, self.detection_side))
         return app
 
