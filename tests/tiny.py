@@ -29,20 +29,28 @@ hair long short day night , . mira stone tom reed ann lee ben close up wide shot
 WORDS = _KNOWN.split()
 
 
+def _bpe(word: str, merges: list[tuple[str, str]]) -> list[str]:
+    """The word's pieces under the merges, the first merge first."""
+    pieces = [*word[:-1], word[-1] + "</w>"]
+    for pair in merges:
+        for i in range(len(pieces) - 2, -1, -1):
+            if (pieces[i], *pieces[i + 1 : i + 2]) == pair:
+                pieces[i : i + 2] = ["".join(pair)]
+    return pieces
+
+
 def tokenizer() -> CLIPTokenizer:
     """Byte-level CLIP BPE in which every one of `WORDS` is one token."""
     letters = [chr(code) for code in range(33, 127)]
     vocabulary = letters + [letter + "</w>" for letter in letters]
     merges: list[tuple[str, str]] = []
     for word in WORDS:
-        pieces = [*word[:-1], word[-1] + "</w>"]
+        pieces = _bpe(word, merges)
         while len(pieces) > 1:
-            pair = (pieces[0], pieces[1])
-            if pair not in merges:
-                merges.append(pair)
-                vocabulary.append("".join(pair))
-            pieces = ["".join(pair), *pieces[2:]]
-    vocabulary = list(dict.fromkeys([*vocabulary, "<|startoftext|>", "<|endoftext|>"]))
+            merges.append((pieces[0], pieces[1]))
+            pieces = [pieces[0] + pieces[1], *pieces[2:]]
+            vocabulary.append(pieces[0])
+    vocabulary += ["<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
         vocab={token: index for index, token in enumerate(vocabulary)}, merges=merges, model_max_length=77
     )
@@ -80,15 +88,15 @@ def vae() -> AutoencoderKL:
     ).eval()
 
 
-def text_config(vocabulary: CLIPTokenizer) -> CLIPTextConfig:
+def text_config(vocabulary: CLIPTokenizer, channels: int = TEXT_DIM) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(vocabulary),
-        hidden_size=TEXT_DIM,
+        hidden_size=channels,
         intermediate_size=64,
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=77,
-        projection_dim=TEXT_DIM,
+        projection_dim=channels,
         bos_token_id=vocabulary.bos_token_id,
         eos_token_id=vocabulary.eos_token_id,
         pad_token_id=vocabulary.pad_token_id,
@@ -113,18 +121,24 @@ def controlnet(model: UNet2DConditionModel) -> ControlNetModel:
     return ControlNetModel.from_unet(model, conditioning_embedding_out_channels=(8, 8, 8, 8)).eval()
 
 
-def pipeline() -> StableDiffusionXLPipeline:
-    """The whole base in memory, seeded: equal weights at every call."""
+def scheduler() -> EulerDiscreteScheduler:
+    return EulerDiscreteScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"
+    )
+
+
+def pipeline(second_dim: int = TEXT_DIM) -> StableDiffusionXLPipeline:
+    """The whole base in memory, seeded: equal weights at every call. `second_dim`: of the second text encoder."""
     torch.manual_seed(0)
     words = tokenizer()
     return StableDiffusionXLPipeline(
         vae=vae(),
         text_encoder=CLIPTextModel(text_config(words)).eval(),
-        text_encoder_2=CLIPTextModelWithProjection(text_config(words)).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(words, second_dim)).eval(),
         tokenizer=words,
         tokenizer_2=tokenizer(),
-        unet=unet(),
-        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        unet=unet(cross_attention_dim=TEXT_DIM + second_dim, projection_class_embeddings_input_dim=6 * 8 + second_dim),
+        scheduler=scheduler(),
         add_watermarker=False,
     )
 
@@ -144,7 +158,7 @@ def sd_pipeline() -> StableDiffusionPipeline:
         text_encoder=CLIPTextModel(text_config(words)).eval(),
         tokenizer=words,
         unet=unet(**plain),
-        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

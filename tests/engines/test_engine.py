@@ -45,6 +45,12 @@ def test_each_row_keeps_its_own_strength() -> None:
     assert torch.equal(both.reference_bias, torch.tensor([-1.0, -1.0, 0.0, 0.0]))
 
 
+def test_each_subject_may_have_its_own_strength() -> None:
+    positive = memory(2, reference_bias=torch.tensor([[0.0, -2.0]]))
+    both = rows(Conditioning(PROMPT, memory(1, reference_bias=-1.0), positive), 2, (8, 8))
+    assert torch.equal(both.reference_bias, torch.tensor([[-1.0, -1.0]] * 2 + [[0.0, -2.0]] * 2))
+
+
 def test_what_only_the_positive_row_has_is_off_in_the_negative() -> None:
     negative = AttentionMemory(text={"cross": key_value(1, 1, 2, 77, 4)})
     both = rows(Conditioning(PROMPT, negative, memory(2)), 1, (8, 8))
@@ -93,3 +99,12 @@ def test_wording_names_members_as_asked() -> None:
     style = Style("flat", "flat drawing")
     assert panel.wording(style) == "a girl hugs a bear in the park, flat drawing"
     assert panel.wording(Style(), {ANN: "zqa zqb"}) == "zqa zqb hugs a bear in the park"
+
+
+def test_each_subject_keeps_its_own_reference_strength() -> None:
+    each = torch.tensor([[0.0, -2.0]])
+    both = rows(Conditioning(PROMPT, memory(1, reference_bias=-1.0), memory(2, reference_bias=each)), 2, (8, 8))
+    assert torch.equal(both.reference_bias, torch.tensor([[-1.0, -1.0], [-1.0, -1.0], [0.0, -2.0], [0.0, -2.0]]))
+    only = AttentionMemory(text={"cross": key_value(1, 1, 2, 77, 4)})
+    both = rows(Conditioning(PROMPT, only, memory(2, reference_bias=each)), 1, (8, 8))
+    assert torch.equal(both.reference_bias, torch.tensor([[-math.inf, -math.inf], [0.0, -2.0]]))

@@ -12,7 +12,7 @@ from tests import tiny
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.engine import Member, PanelPrompt, Style, TrainingBatch, rows
-from inkcast.engines.ip_adapter.encoder import reference_squares, subject_mask
+from inkcast.engines.ip_adapter.encoder import reference_squares
 from inkcast.engines.ip_adapter.engine import IpAdapter
 from inkcast.engines.ip_adapter.weights import fresh_adapter
 from inkcast.errors import EngineError
@@ -21,6 +21,7 @@ from inkcast.sdxl.attention import AttentionTrace
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.image_encoder import ImageEncoder
 from inkcast.sdxl.resampler import ResamplerSize
+from inkcast.vision.cutout import subject_mask
 
 SIZE = ResamplerSize(feature_channels=32, out_channels=64, channels=16, depth=2, heads=2, head_dim=8, queries=4)
 ANN, BEN = CharacterId("ann"), CharacterId("ben")

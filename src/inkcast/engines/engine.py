@@ -186,11 +186,13 @@ def _twice(x: Tensor | None, batch: int) -> Tensor | None:
 
 
 def _per_row(negative: float | Tensor, positive: float | Tensor, batch: int, like: Tensor) -> float | Tensor:
-    """One number where both rows agree, else one per row, of `like`'s kind and place."""
-    if negative == positive:
+    """One number where both rows agree, else one per row (and subject, where either tells them apart)."""
+    if not isinstance(negative, Tensor) and not isinstance(positive, Tensor) and negative == positive:
         return positive
-    pair = [torch.as_tensor(x, dtype=like.dtype, device=like.device).reshape(1) for x in (negative, positive)]
-    return torch.cat(pair).repeat_interleave(batch)
+    pair = [torch.as_tensor(x, dtype=like.dtype, device=like.device).reshape(1, -1) for x in (negative, positive)]
+    width = max(x.shape[1] for x in pair)
+    both = torch.cat([x.expand(-1, width) for x in pair]).repeat_interleave(batch, dim=0)
+    return both.flatten() if width == 1 else both
 
 
 def box_regions(members: Sequence[Member], side: int = 64) -> Float[Tensor, "1 subjects side side"] | None:

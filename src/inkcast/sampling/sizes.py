@@ -11,11 +11,12 @@ _LONGEST = 4.0  # long side over short side
 
 
 def buckets(side: int) -> tuple[Size, ...]:
-    """(height, width) in steps of side / 16, none larger than the square of `side`; 1024 gives SDXL's own list."""
+    """(height, width) in steps of side / 16, none larger than the square of `side`; 1024 gives SDXL's own."""
     step = max(side // 16, 8)
     widths = range(step, 4 * side + 1, step)
-    sizes = ((side * side // width // step * step, width) for width in widths)
-    return tuple(size for size in sizes if size[0] and max(size) / min(size) <= _LONGEST)
+    wide = [(side * side // width // step * step, width) for width in widths]
+    both = {size for height, width in wide for size in ((height, width), (width, height))}
+    return tuple(sorted(size for size in both if min(size) and max(size) / min(size) <= _LONGEST))
 
 
 def nearest_bucket(side: int, aspect: float) -> Size:

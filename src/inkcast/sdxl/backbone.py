@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 
 from inkcast import assets
 from inkcast.errors import BaseModelError
@@ -153,7 +154,7 @@ def _load_pipeline(source: Source, dtype: torch.dtype) -> Any:
             config = {} if source.config is None else {"config": str(source.config), "local_files_only": True}
             return kind.from_single_file(str(source.path), dtype=dtype, **config, **extra)
         return kind.from_pretrained(source.path, dtype=dtype, local_files_only=True, **extra)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError) as error:
         reason = re.sub(r"\s+", " ", str(error))[:200]
         hint = (
             ""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 
 from inkcast.errors import BaseModelError
@@ -72,7 +73,7 @@ def load_image_encoder(
         )
         preprocessor = source / "preprocessor_config.json"
         facts = json.loads(preprocessor.read_text()) if preprocessor.is_file() else {}
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise BaseModelError(f"cannot load the image encoder at {shown(source)}: its files are damaged") from error
     model, report = loaded
     if report["missing_keys"]:
