@@ -75,7 +75,7 @@ class AttentionMemory:
         5-d: one softmax per subject, each weighted by its gate, summed (AnyStory eq. 5); the background, if any, last.
     `reference`: 5-d columns appended to self-attention (AnyStory eq. 6), one block per subject, no background. Only
         pixels whose gate in the preceding cross-attention is 1 see a subject's columns (eq. 8); `reference_bias` is
-        gamma of eq. 7 (0 = full strength, -inf = off).
+        gamma of eq. 7 (0 = full strength, -inf = off), for all subjects or for each.
     `router`, `gate`: M and sigma(M). Without a router and regions every gate is 1: leave the background out then.
     `regions`: author's masks in [0, 1], any size, 1 everywhere = free. They limit where the router may put a subject,
         or stand in for it. 5-d subjects: one each, without the background; 4-d: one per equal block of tokens.
@@ -92,7 +92,7 @@ class AttentionMemory:
     regions: Float[Tensor, "rows subjects height width"] | None = None
     present: Bool[Tensor, "rows subjects"] | None = None
     subject_scale: float | Float[Tensor, " rows"] = 1.0
-    reference_bias: float | Float[Tensor, " rows"] = 0.0
+    reference_bias: float | Float[Tensor, " rows"] | Float[Tensor, "rows subjects"] = 0.0
     guided: bool = False
     grid: Mapping[int, Size] = field(default_factory=dict)
     region_maps: Mapping[int, Regions] = field(default_factory=dict)

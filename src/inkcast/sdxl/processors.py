@@ -39,7 +39,8 @@ def serve(x: Tensor, batch: int, guided: bool) -> Tensor:
 
 
 def _serve_scalar(x: float | Tensor, batch: int, guided: bool) -> float | Tensor:
-    return serve(x, batch, guided).view(-1, 1, 1) if isinstance(x, Tensor) else x
+    """A number, or `[rows, 1 or subjects, 1]` of one per row or per row and subject."""
+    return serve(x, batch, guided).reshape(batch, -1, 1) if isinstance(x, Tensor) else x
 
 
 def _regions(memory: AttentionMemory, pixels: int) -> Regions | None:
