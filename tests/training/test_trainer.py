@@ -22,14 +22,14 @@ from inkcast.training.trainer import Run, train
 Make = Callable[..., Recipe]
 
 
-class Crash(Exception):
+class CrashError(Exception):
     pass
 
 
 def crash_at(step: int) -> Callable[[float, dict[str, Any]], None]:
     def report(fraction: float, line: dict[str, Any]) -> None:
         if line["step"] == step:
-            raise Crash
+            raise CrashError
 
     return report
 
@@ -57,7 +57,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: floa
 def test_a_resumed_run_is_the_uninterrupted_one(toy_recipe: Make, changes: dict[str, Any]) -> None:
     changes = {"parameters": {"dropout": 0.5}, **changes}
     whole = train(toy_recipe("whole", **changes))
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         train(toy_recipe("cut", **changes), report=crash_at(8))
     cut = train(toy_recipe("cut", **changes), resume=True)
     assert [line["step"] for line in lines(cut)] == [*range(1, 9), *range(6, 13)]

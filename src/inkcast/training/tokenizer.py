@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
 from transformers import CLIPTokenizer
 
 from inkcast.toon.base import END, END_OF_WORD, START, tokenizer_from
@@ -39,19 +36,27 @@ def toon_vocabulary(seed: int, scenes: int, merges: int) -> Vocabulary:
 
 
 def learned(text: Iterable[str], merges: int) -> Vocabulary:
-    """The pairs merged first by frequency (Sennrich et al. 2016), over bytes, as CLIP's tokenizer cuts words."""
-    template = tokenizer_from(alphabet(), ()).backend_tokenizer
-    model = Tokenizer(BPE(end_of_word_suffix=END_OF_WORD, unk_token=END))
-    model.normalizer, model.pre_tokenizer = template.normalizer, template.pre_tokenizer
-    trainer = BpeTrainer(
-        vocab_size=len(alphabet()) + merges,
-        end_of_word_suffix=END_OF_WORD,
-        initial_alphabet=bytes_as_letters(),
-        show_progress=False,
+    """The most frequent pair first (Sennrich et al. 2016, algorithm 1), over bytes, within words as CLIP cuts them.
+
+    Written out here because the tokenizers library breaks ties by chance; here the smaller pair wins.
+    """
+    cut = tokenizer_from(alphabet(), ()).backend_tokenizer
+    counts = Counter(
+        piece for line in text for piece, _ in cut.pre_tokenizer.pre_tokenize_str(cut.normalizer.normalize_str(line))
     )
-    model.train_from_iterator(text, trainer)
-    pairs = [tuple(pair) for pair in json.loads(model.to_str())["model"]["merges"]]
-    return vocabulary(pairs[:merges])
+    words = [(letters_of(word), count) for word, count in sorted(counts.items())]
+    pairs: list[tuple[str, str]] = []
+    while len(pairs) < merges:
+        tally: Counter[tuple[str, str]] = Counter()
+        for pieces, count in words:
+            for pair in pairwise(pieces):
+                tally[pair] += count
+        if not tally:
+            break
+        best = min(tally, key=lambda pair: (-tally[pair], pair))
+        pairs.append(best)
+        words = [(list(joined(pieces, best)) if best[0] in pieces else pieces, count) for pieces, count in words]
+    return vocabulary(pairs)
 
 
 def whole(start: Vocabulary, words: Sequence[str]) -> Vocabulary:
@@ -70,13 +75,17 @@ def whole(start: Vocabulary, words: Sequence[str]) -> Vocabulary:
 
 def pieces_of(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
     """A lower-case ASCII word cut by merges, the earliest first: the definition of byte-pair encoding."""
-    pieces = [*word[:-1], word[-1] + END_OF_WORD]
+    pieces = letters_of(word)
     while len(pieces) > 1:
         best = min(pairwise(pieces), key=lambda pair: ranks.get(pair, len(ranks)))
         if best not in ranks:
             break
         pieces = list(joined(pieces, best))
     return pieces
+
+
+def letters_of(word: str) -> list[str]:
+    return [*word[:-1], word[-1] + END_OF_WORD]
 
 
 def joined(pieces: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,12 @@ def load_vae(folder: Path, device: torch.device) -> Any:
     return vae.to(device).eval().requires_grad_(False)
 
 
+def fitting(size: UNetSize, vae: Any, side: int) -> UNetSize:
+    """The UNet's sizes with those of the autoencoder's latents."""
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    return replace(size, latent=side // factor, latent_channels=vae.config.latent_channels)
+
+
 def digest(vae: Any) -> str:
     total = hashlib.sha256(str(vae.config.scaling_factor).encode())
     for name, value in sorted(vae.state_dict().items()):
@@ -215,7 +221,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> ToonU
     cache = prepare(parameters.cache, plan, vae, tokenizer, parameters.data_workers)
     texts = (parameters.text, parameters.text_2)
     module = TextToImage(
-        unet_from(parameters.unet, texts),
+        unet_from(fitting(parameters.unet, vae, parameters.size), texts),
         CLIPTextModel(text_config(parameters.text, tokenizer)),
         CLIPTextModelWithProjection(text_config(parameters.text_2, tokenizer)),
         parameters.snr_gamma,
