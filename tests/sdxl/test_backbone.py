@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_a_diffusers_folder_loads_prepared(tiny_base_folder: Path) -> None:
     assert base.part("image_encoder") == tiny_base_folder / "image_encoder"
     with pytest.raises(BaseModelError, match=r"lacks engines/ip-adapter: put it at "):
         base.part("engines", "ip-adapter")
+
+
+def test_loading_is_silent(tiny_base_folder: Path) -> None:
+    code = "import sys; from inkcast.sdxl.backbone import load_backbone; load_backbone(sys.argv[1], device='cpu')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_base_folder)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_half_precision_files_load_in_the_asked_precision(tiny_base_folder: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from inkcast import assets
 from inkcast.errors import BaseModelError
 from inkcast.sdxl.layers import prepare
+from inkcast.sdxl.quiet import import_pipelines, no_bars
 from inkcast.sdxl.source import Source, digest_of, find_source
 
 Family = Literal["sdxl", "sd"]
@@ -117,7 +118,8 @@ def load_backbone(
     toon = assets.toon_weights() if source == "toon" else None
     found = find_source(source if toon is None else toon / "base")
     companions = found.companions if toon is None else toon
-    pipeline = _load_pipeline(found, precision)
+    with no_bars():
+        pipeline = _load_pipeline(found, precision)
     pipeline.set_progress_bar_config(disable=True)
     prepare(pipeline.unet)
     if place.type == "cpu":
@@ -141,9 +143,8 @@ def _family(pipeline: Any) -> Family:
 
 
 def _load_pipeline(source: Source, dtype: torch.dtype) -> Any:
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-
-    kind = StableDiffusionXLPipeline if source.family == "sdxl" else StableDiffusionPipeline
+    diffusers = import_pipelines()
+    kind = diffusers.StableDiffusionXLPipeline if source.family == "sdxl" else diffusers.StableDiffusionPipeline
     extra: dict[str, Any] = (
         {"add_watermarker": False} if source.family == "sdxl" else {"safety_checker": None, "feature_extractor": None}
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.sdxl.quiet import no_bars
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -68,9 +69,10 @@ def load_image_encoder(
     if not (source / "config.json").is_file():
         raise BaseModelError(f"no image encoder at {shown(source)}: put a CLIP vision model there")
     try:
-        loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
-            source, dtype=dtype, local_files_only=True, output_loading_info=True
-        )
+        with no_bars():
+            loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
+                source, dtype=dtype, local_files_only=True, output_loading_info=True
+            )
         preprocessor = source / "preprocessor_config.json"
         facts = json.loads(preprocessor.read_text()) if preprocessor.is_file() else {}
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
