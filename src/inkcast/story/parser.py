@@ -322,6 +322,18 @@ def _with_subject(picture: str, names: str, lexicon: Lexicon) -> str:
     return f"{names}{lexicon.joiner}{rest[:1].lower()}{rest[1:]}"
 
 
+def clean_story(text: str) -> str:
+    """`text` in composed characters and plain line ends. Raises StoryError where it is empty, too long or no text."""
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    if not re.search(r"\w", text):
+        raise StoryError("the story is empty: write at least one sentence")
+    if "\0" in text:
+        raise StoryError("the story is not text: it contains a null character; save it as plain text in UTF-8")
+    if len(text) > LONGEST_STORY:
+        raise StoryError(f"the story has {len(text)} characters, more than {LONGEST_STORY}: split it into chapters")
+    return text
+
+
 def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = None) -> ParsedStory:
     """Turns `text` into a script in which only members of `cast` are characters.
 
@@ -333,11 +345,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
         CastError: a cast name is empty, too long or there twice.
     """
     check_cast(cast)
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    if not re.search(r"\w", text):
-        raise StoryError("the story is empty: write at least one sentence")
-    if len(text) > LONGEST_STORY:
-        raise StoryError(f"the story has {len(text)} characters, more than {LONGEST_STORY}: split it into chapters")
+    text = clean_story(text)
     lexicon = load_lexicon(language or detect_language(text))
     quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
     units = find_units(text, quotes, lexicon)
