@@ -29,8 +29,10 @@ def compress(x: Float[Tensor, "b c h w"], step: float) -> Float[Tensor, "b c h w
     blocks = rearrange(padded, "b c (y i) (x j) -> b c y x i j", i=8, j=8)
     frequency = torch.arange(8, device=x.device, dtype=x.dtype)
     quantum = step * (1 + frequency[:, None] + frequency[None])
-    coefficients = torch.round(basis @ blocks @ basis.T / quantum) * quantum
-    out = rearrange(basis.T @ coefficients @ basis, "b c y x i j -> b c (y i) (x j)")
+    with torch.autocast(x.device.type, enabled=False):
+        coefficients = torch.round(basis @ blocks @ basis.T / quantum) * quantum
+        decoded = basis.T @ coefficients @ basis
+    out = rearrange(decoded, "b c y x i j -> b c (y i) (x j)")
     return out[..., :height, :width]
 
 

@@ -1,4 +1,4 @@
-"""Training the oracle: one picture and one of its subjects a sample; every question a cross-entropy."""
+"""Training the oracle: one picture and two of its subjects a sample; every question a cross-entropy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -34,7 +35,10 @@ class Parameters(Table):
 
 
 class OracleSource:
-    """Sample `index`: a picture with a subject large enough to read, mirrored never (text of the world has a left)."""
+    """Sample `index`: a picture with a subject large enough to read, and two such subjects (one twice if alone).
+
+    Boxes are moved a little, as a detector's are.
+    """
 
     def __init__(self, data: RenderedSet, fewest: int, seed: int) -> None:
         self.data, self.fewest, self.seed = data, fewest, seed
@@ -47,15 +51,15 @@ class OracleSource:
             rows = rows[rows["pixels"] >= self.fewest]
             if len(rows):
                 break
-        row = rows[rng.integers(len(rows))]
-        sides = row["box"][2:] - row["box"][:2]
-        jitter = rng.normal(0, 0.04, 4).clip(-0.1, 0.1) * [*sides, *sides]
+        chosen = rows[rng.permutation(len(rows))[[0, -1]]]
+        sides = np.tile(chosen["box"][:, 2:] - chosen["box"][:, :2], 2)
+        boxes = chosen["box"] + rng.normal(0, 0.04, (2, 4)).clip(-0.1, 0.1) * sides
         return {
             "picture": torch.from_numpy(self.data.pictures[picture].copy()),
             "scene": torch.from_numpy(self.data.scenes[picture].astype("int64")),
             "sets": torch.from_numpy(self.data.sets[picture].astype("float32")),
-            "box": torch.from_numpy((row["box"] + jitter).astype("float32")),
-            "look": torch.from_numpy(row["labels"].astype("int64")),
+            "boxes": torch.from_numpy(boxes.astype("float32")),
+            "looks": torch.from_numpy(chosen["labels"].astype("int64")),
         }
 
 
@@ -96,9 +100,11 @@ class OracleModule(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         pictures = degrade(rearrange(batch["picture"], "b h w c -> b c h w").float() / 255, self.degraded)
         scene = self.net.scene(pictures)
-        look = self.net.look(crop_boxes(pictures, batch["box"], self.net.look.side))
+        boxes = rearrange(batch["boxes"], "b s c -> (b s) c")
+        crops = crop_boxes(pictures.repeat_interleave(2, dim=0), boxes, self.net.look.side)
+        look = self.net.look(crops)
         scene_loss, scene_right = choice_loss(scene, batch["scene"], SCENE_HEADS)
-        look_loss, look_right = choice_loss(look, batch["look"], LOOK_HEADS)
+        look_loss, look_right = choice_loss(look, rearrange(batch["looks"], "b s h -> (b s) h"), LOOK_HEADS)
         sets = set_loss(scene, batch["sets"], batch["scene"][:, 0] != ABSENT)
         return {
             "loss": scene_loss + look_loss + sets,
