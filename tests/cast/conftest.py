@@ -65,14 +65,14 @@ def postgres_server() -> Iterator[str]:
         yield f"postgresql+psycopg://ann:{PASSWORD}@127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     import psycopg
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             psycopg.connect(host="127.0.0.1", port=port, user="ann", password=PASSWORD, dbname="postgres").close()

@@ -56,7 +56,7 @@ def test_two_processes_at_once_lose_nothing(url: str, tmp_path: Path, open_again
     count = 9
     workers = [start(url, tmp_path, tag, count) for tag in (1, 2)]  # both find no database: they race from the start
     for worker in workers:
-        _, errors = worker.communicate(timeout=120)
+        _, errors = worker.communicate(timeout=300)
         assert worker.returncode == 0, errors
     library = open_again()
     kept = [number for number in range(count) if number % 3 != 2]
@@ -81,7 +81,7 @@ def test_a_kill_at_any_moment_leaves_a_library_that_opens(
         worker.stdout.readline()
         time.sleep(moments.uniform(0, 0.15))
         os.kill(worker.pid, signal.SIGKILL)
-        done, _ = worker.communicate(timeout=30)
+        done, _ = worker.communicate(timeout=120)
         numbers = [0, *(int(line) for line in done.splitlines() if line.isdigit())]
         promised |= {f"{tag}-{number}" for number in numbers if number % 3 != 2}
         library = open_again()
@@ -104,7 +104,7 @@ def test_a_kill_while_the_tables_are_made_leaves_a_database_that_opens(tmp_path:
             time.sleep(0.001)
         time.sleep(0.02 * number)
         worker.kill()
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=120)
         database = Database(url, tmp_path)
         CastLibrary(database).add(person("After"))
         database.close()
