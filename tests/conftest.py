@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +33,17 @@ def tiny_base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_base(tmp_path_factory.mktemp("base"))
 
 
-@pytest.fixture
-def backbone(tiny_base_folder: Path) -> Backbone:
-    """The tiny base freshly loaded on the CPU in float32: each test may change it."""
+@pytest.fixture(scope="session")
+def _loaded(tiny_base_folder: Path) -> Backbone:
+    import torch
+
     from inkcast.sdxl.backbone import load_backbone
 
-    return load_backbone(tiny_base_folder, device="cpu")
+    return load_backbone(tiny_base_folder, device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture
+def backbone(_loaded: Backbone) -> Backbone:
+    """A copy of the tiny base, loaded on the CPU in float32: each test may change it."""
+    # Tokenizers are shared: a deep copy of a fast tokenizer loses its decoder.
+    return copy.deepcopy(_loaded, {id(tokenizer): tokenizer for tokenizer in _loaded.tokenizers})

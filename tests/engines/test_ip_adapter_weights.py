@@ -147,7 +147,7 @@ def test_files_that_are_no_adapter(backbone: Backbone, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="the file is damaged or not plain tensors"):
             load_adapter(backbone, tmp_path / name)
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="is no IP-Adapter-Plus: it lacks 'image_proj.latents'"):
+    with pytest.raises(WeightsError, match=r"is no IP-Adapter-Plus: it lacks 'image_proj\.latents'"):
         load_adapter(backbone, tmp_path / "other.safetensors")
 
 

@@ -39,7 +39,7 @@ def test_missing_weights_and_wrong_family_are_one_clear_line(backbone: Backbone)
         EngineError, match=r"has no engines/ip-adapter/adapter\.safetensors in .*, which ip-adapter needs"
     ):
         load_engine("ip-adapter", backbone)
-    with pytest.raises(EngineError, match="ip-adapter runs on sdxl bases, but .* is of family sd"):
+    with pytest.raises(EngineError, match=r"ip-adapter runs on sdxl bases, but .* is of family sd"):
         load_engine("ip-adapter", replace(backbone, family="sd"))
 
 

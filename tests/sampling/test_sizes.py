@@ -33,5 +33,5 @@ def test_every_aspect_of_a_page_has_a_bucket_of_nearly_the_full_area() -> None:
 
 
 def test_strips_are_refused() -> None:
-    with pytest.raises(EngineError, match="aspect 6.00 is too long"):
+    with pytest.raises(EngineError, match=r"aspect 6\.00 is too long"):
         nearest_bucket(1024, 6.0)

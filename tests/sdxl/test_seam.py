@@ -212,6 +212,18 @@ def test_gradient_checkpointing_changes_nothing(unet: UNet2DConditionModel) -> N
     assert all(grad.abs().sum() > 0 for grad in results[0][1])
 
 
+def test_it_trains_under_autocast(unet: UNet2DConditionModel) -> None:
+    """Memory made outside the autocast block, as a cache would hold it, and inside."""
+    inputs = tiny.unet_inputs(unet, 2)
+    outside = full_memory(unet, inputs)
+    expected = run(unet, inputs, outside, AttentionTrace())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for memory in (outside, full_memory(unet, inputs)):
+            sample = run(unet, inputs, memory, AttentionTrace())
+            assert (sample.float() - expected).norm() < 0.05 * expected.norm()
+            sample.float().square().mean().backward()
+
+
 def test_compiles_whole_with_one_recompile_per_number_of_subjects() -> None:
     from torch._dynamo.testing import CompileCounter
 

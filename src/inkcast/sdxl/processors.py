@@ -116,7 +116,8 @@ class SelfAttention:
         key = torch.cat([split_heads(attn.to_k(hidden_states), attn.heads), *reference_key.unbind(1)], dim=2)
         value = torch.cat([split_heads(attn.to_v(hidden_states), attn.heads), *reference_value.unbind(1)], dim=2)
         bias = self._bias(memory, trace, hidden_states, subjects=reference_key.shape[1], tokens=reference_key.shape[3])
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        mask = None if bias is None else bias.to(query.dtype)
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return attn.to_out[1](attn.to_out[0](_merge_heads(out)))
 
     def _bias(
