@@ -13,6 +13,9 @@ from typing import Any
 from inkcast.cli import COMMANDS, load_command
 from inkcast.config import PREFIX, Settings
 from inkcast.engines.registry import ENGINES
+from inkcast.page.patterns import LAYOUTS
+from inkcast.sampling.schedulers import SCHEDULERS
+from inkcast.story.styles import load_styles
 
 PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 HEAD = """# The command line
@@ -33,8 +36,8 @@ def parameter_row(parameter: Any) -> str:
         name = f"`{parameter.name.upper()}{'…' if parameter.nargs == -1 else ''}`"
     else:
         name = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
-    note = "required" if parameter.required else "" if parameter.default in (None, "", False, ()) else parameter.default
-    return f"| {name} | {cell(parameter.help or '')} | {cell(str(note() if callable(note) else note))} |"
+    default = "" if parameter.default is None or parameter.default is False else str(parameter.default)
+    return f"| {name} | {cell(parameter.help or '')} | {'required' if parameter.required else cell(default)} |"
 
 
 def command_page(title: str, command: Any, level: int) -> Iterator[str]:
@@ -49,8 +52,9 @@ def command_page(title: str, command: Any, level: int) -> Iterator[str]:
 def settings_page() -> Iterator[str]:
     yield "## Settings\n\nEnvironment variables, all optional.\n"
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {cell(field.description or '')} | {field.default if field.default else ''} |"
+        f"| `{PREFIX}{name.upper()}` | {cell(field.description or '')} | {default} |"
         for name, field in Settings.model_fields.items()
+        for default in ["" if field.default_factory else field.default]
     ]
     yield "| variable | meaning | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
@@ -61,11 +65,22 @@ def engines_page() -> Iterator[str]:
     yield "| engine | method | source | weights |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
+def names_page() -> Iterator[str]:
+    yield "## Styles\n\nNames for `--style`, by group.\n"
+    groups: dict[str, list[str]] = {}
+    for style in load_styles().values():
+        groups.setdefault(style.group, []).append(f"`{style.name}`")
+    yield "\n".join(f"- {group}: {', '.join(names)}" for group, names in groups.items()) + "\n"
+    yield "## Layouts\n\nNames for `--layout`.\n"
+    yield "\n".join(f"- `{layout.name}`: {layout.about}" for layout in LAYOUTS.values()) + "\n"
+    yield f"## Schedulers\n\nNames for `--scheduler`: {', '.join(f'`{name}`' for name in SCHEDULERS)}.\n"
+
+
 def page() -> str:
     parts = [HEAD]
     for name in COMMANDS:
         parts += command_page(f"inkcast {name}", load_command(name), 2)
-    parts += [*settings_page(), *engines_page()]
+    parts += [*engines_page(), *names_page(), *settings_page()]
     return "\n".join(parts)
 
 

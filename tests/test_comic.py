@@ -125,12 +125,12 @@ def test_choices_of_the_parser_reach_the_author(tmp_path: Path) -> None:
     assert any(isinstance(event, Note) and "She waves" in event.text for event in events)
 
 
-@pytest.mark.parametrize("suffix", [".pdf", ".png", ".cbz", ".epub"])
+@pytest.mark.parametrize("suffix", [".pdf", ".png", ".cbz", ".epub", ".html"])
 def test_a_file_gets_the_comic_alone(tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"comic{suffix}"
     draw(out)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
-    magic = {".pdf": b"%PDF", ".png": b"\x89PNG", ".cbz": b"PK", ".epub": b"PK"}[suffix]
+    magic = {".pdf": b"%PDF", ".png": b"\x89PNG", ".cbz": b"PK", ".epub": b"PK", ".html": b"<!"}[suffix]
     assert out.read_bytes().startswith(magic)
 
 
@@ -234,3 +234,18 @@ def test_a_full_or_forbidden_disk_is_met_before_drawing(tmp_path: Path, monkeypa
     with pytest.raises(OutputError, match="the disk is full"):
         draw_comic(STORY, CAST, QUICK, tmp_path / "deep" / "out", easel=easels)
     assert easels.last is None
+
+
+def test_a_format_with_a_file_a_page_numbers_them_and_refuses_earlier_ones(tmp_path: Path) -> None:
+    out = tmp_path / "comic.png"
+    draw(out, page=PageOptions(layout="splash", dpi=40))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"comic-{number:02}.png" for number in range(1, 5)]
+    with pytest.raises(OutputError, match="--overwrite"):
+        draw(out)
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"\.pdf, \.cbz"):
+        draw(tmp_path / "comic.jpg")
+    draw(tmp_path / "volume.2")
+    assert (tmp_path / "volume.2" / "comic.pdf").exists()

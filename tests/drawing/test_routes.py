@@ -15,7 +15,7 @@ ROLF = Member(CharacterId("b"), "Rolf", "a bear", (0.5, 0.0, 1.0, 1.0))
 
 
 def halves(height: int, width: int) -> torch.Tensor:
-    """[2 rows, 3 maps, pixels]: the first subject left, the second right, no background; reversed in the negative row."""
+    """[2 rows, 3 maps, pixels]: one subject left, one right, no background; reversed in the negative row."""
     left = torch.zeros(height, width)
     left[:, : width // 2] = 1
     maps = torch.stack([left, 1 - left, torch.zeros_like(left)]).flatten(1)

@@ -39,6 +39,7 @@ COMMANDS = {
     "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),
+    "bench": Entry("inkcast.cli.bench", "Time the parts of a comic on this machine."),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }
 

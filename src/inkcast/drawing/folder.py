@@ -5,31 +5,45 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from inkcast.cast.character import Character, CharacterId, Reference, State
 from inkcast.drawing.record import RECORD, ComicRecord, PictureRecord, figures_of
 from inkcast.drawing.routes import Painted, routes_picture
 from inkcast.errors import OutputError
-from inkcast.files import refuse_existing, replacing_file, replacing_folder, reporting, shown, write_text
+from inkcast.files import TEMPORARY, refuse_existing, replacing_folder, reporting, shown, write_text
 from inkcast.images import open_picture, save_png
-from inkcast.page.export import write_comic
+from inkcast.page.export import FORMATS, write_comic
 from inkcast.page.layout import PageLayout, PageOptions
 from inkcast.page.panel import DrawnPanel
 from inkcast.story.script import Script, dump_script
 
 SCRIPT = "script.yaml"
 TIMINGS = "run.json"
-FILES = (".pdf", ".cbz", ".epub", ".png")
 OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "cast", SCRIPT, RECORD, TIMINGS)
 ROOM_MB = 16
 
 
 def is_file(out: Path) -> bool:
-    return out.suffix.lower() in FILES
+    """Whether `out` names a file of a known format; raises OutputError where it names one of another."""
+    suffix = out.suffix.lower()
+    if suffix in FORMATS:
+        return True
+    if re.fullmatch(r"\.[a-z]{1,4}", suffix) and not out.is_dir():
+        raise OutputError(f"{shown(out)} has no known format: end it in {', '.join(FORMATS)}, or name a folder")
+    return False
+
+
+def pages_of(out: Path) -> list[Path]:
+    """The files a comic at `out` may consist of: itself, or NAME-01.png… where its format has one file a page."""
+    numbered = re.compile(re.escape(out.stem) + r"-\d{2,}" + re.escape(out.suffix))
+    beside = out.parent.iterdir() if out.parent.is_dir() else ()
+    return [path for path in beside if path.name == out.name or numbered.fullmatch(path.name)]
 
 
 def check_target(out: Path, *, overwrite: bool) -> None:
@@ -38,8 +52,8 @@ def check_target(out: Path, *, overwrite: bool) -> None:
         refuse_existing(out, RECORD, overwrite=overwrite)
     elif out.is_dir():
         raise OutputError(f"{shown(out)} is a folder: choose another name for the file")
-    elif out.exists() and not overwrite:
-        raise OutputError(f"{shown(out)} exists already: choose another name or give --overwrite")
+    elif pages_of(out) and not overwrite:
+        raise OutputError(f"{shown(pages_of(out)[0])} exists already: choose another name or give --overwrite")
     with reporting(out):
         place = next(folder for folder in out.absolute().parents if folder.exists())
         if not place.is_dir():
@@ -52,11 +66,15 @@ def check_target(out: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def replacing_comic(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yields a temporary folder, or name of a file, that becomes `out` when the block ends without an error."""
+    """Yields a temporary folder, or a file's name in one, that becomes `out` when the block ends without an error."""
     check_target(out, overwrite=overwrite)
     if is_file(out):
-        with replacing_file(out) as target:
-            yield target
+        with reporting(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=TEMPORARY, dir=out.parent) as folder:
+                yield Path(folder) / out.name
+                for made in sorted(Path(folder).iterdir()):
+                    os.replace(made, out.parent / made.name)
     else:
         with replacing_folder(out, RECORD, overwrite=overwrite, owned=OWNED) as target:
             yield target

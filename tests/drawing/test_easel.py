@@ -1,0 +1,108 @@
+"""The real easel over a tiny random base: the whole main job through diffusers, the same twice, or one clear error."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.easel_fake import character
+from tests.engines.test_ip_adapter import SIZE
+
+from inkcast.comic import draw_comic
+from inkcast.drawing.choices import Drawing
+from inkcast.drawing.easel import open_easel
+from inkcast.drawing.record import read_record
+from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
+from inkcast.errors import BaseModelError, EngineError, InkcastError
+from inkcast.events import Event, Note, Progress, unheard
+from inkcast.page.layout import PageOptions
+from inkcast.redrawing import redraw_panel
+from inkcast.sdxl.backbone import load_backbone
+
+STORY = "Ann sits in the park. Ann hugs Ben on the beach."
+CAST = (character("Ann", "red", "she"), character("Ben", "blue", "he"))
+
+
+@pytest.fixture(scope="module")
+def drawing(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawing:
+    """Choices that draw with a tiny base holding ip-adapter weights."""
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    shutil.copytree(tiny_base_folder, folder)
+    adapter = fresh_adapter(load_backbone(folder, device="cpu"), SIZE)
+    save_adapter(adapter, folder / "engines" / "ip-adapter" / "adapter.safetensors")
+    return Drawing(engine="ip-adapter", base=str(folder), steps=2, device="cpu", dtype="float32", seed=5)
+
+
+def draw(out: Path, drawing: Drawing, **more: object) -> Path:
+    return draw_comic(STORY, CAST, drawing, out, page=PageOptions(layout="classic-4", dpi=40), **more)  # type: ignore[arg-type]
+
+
+def test_a_comic_is_drawn_the_same_twice_and_one_panel_again(drawing: Drawing, tmp_path: Path) -> None:
+    first, second = draw(tmp_path / "first", drawing), draw(tmp_path / "second", drawing)
+    files = ["comic.json", "comic.pdf", "page-01.png", "panel-01.png", "panel-02.png", "script.yaml"]
+    before = {name: (first / name).read_bytes() for name in files}
+    assert before == {name: (second / name).read_bytes() for name in files}
+
+    record = read_record(first)
+    assert (record.drawing.scheduler, record.drawing.dtype, record.drawing.device) == ("euler", "float32", "cpu")
+    assert len(record.weights.base) == len(record.weights.engine) == 64
+
+    redraw_panel(first, 2, seed=record.panels[1].seed)
+    assert {name: (first / name).read_bytes() for name in files[3:5]} == {name: before[name] for name in files[3:5]}
+    redraw_panel(first, 2)
+    assert (first / "panel-01.png").read_bytes() == before["panel-01.png"]
+    assert (first / "panel-02.png").read_bytes() != before["panel-02.png"]
+
+
+def test_the_reference_matters(drawing: Drawing, tmp_path: Path) -> None:
+    other = (character("Ann", "green", "she"), CAST[1])
+    page = PageOptions(layout="classic-4", dpi=40)
+    for name, cast in (("a", CAST), ("b", other)):
+        draw_comic(STORY, cast, drawing, tmp_path / name, page=page)
+    assert (tmp_path / "a" / "panel-01.png").read_bytes() != (tmp_path / "b" / "panel-01.png").read_bytes()
+
+
+def test_stopping_works_within_a_step(drawing: Drawing, tmp_path: Path) -> None:
+    heard: list[Event] = []
+
+    def stop(event: Event) -> None:
+        heard.append(event)
+        if event == Progress("panels", 1, 4):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path / "out", drawing, report=stop)
+    assert list(tmp_path.iterdir()) == []
+    assert heard[-1] == Progress("panels", 1, 4)
+
+
+def test_without_an_engine_the_first_that_the_base_has_is_taken_and_said(drawing: Drawing) -> None:
+    notes: list[Event] = []
+    easel = open_easel(replace(drawing, engine=""), notes.append)
+    assert easel.drawing.engine == easel.engine.name == "ip-adapter"
+    assert any(isinstance(note, Note) and "any-story" in note.text for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"engine": "magic"}, EngineError, "magic"),
+        ({"engine": "any-story"}, EngineError, "any-story"),
+        ({"scheduler": "magic"}, EngineError, "magic"),
+        ({"dtype": "int4"}, InkcastError, "int4"),
+        ({"device": "abacus"}, BaseModelError, "abacus"),
+        ({"base": "/nowhere"}, BaseModelError, "/nowhere"),
+        ({"low_vram": True}, BaseModelError, "--low-vram"),
+        ({"poses": (Path("pose.png"),)}, BaseModelError, "controlnet"),
+        ({"save_routes": True}, EngineError, "--save-routes"),
+    ],
+)
+def test_what_cannot_be_had_is_one_clear_error(
+    drawing: Drawing, tmp_path: Path, change: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        draw(tmp_path / "out", replace(drawing, **change), report=unheard)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
