@@ -84,7 +84,9 @@ def test_a_good_answer_is_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
         (json.dumps({"panels": []}), "no panels"),
     ],
 )
-def test_a_bad_answer_is_sent_back_with_what_is_wrong(monkeypatch: pytest.MonkeyPatch, bad: str, complaint: str) -> None:
+def test_a_bad_answer_is_sent_back_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, bad: str, complaint: str
+) -> None:
     parsed, server = ask(monkeypatch, Reply(bad), Reply(json.dumps(GOOD)))
     assert parsed.script.title == "The apple"
     assert len(server.requests) == 2
@@ -138,8 +140,15 @@ def test_an_unknown_model_lists_the_providers(name: str) -> None:
         make_model(name)
 
 
-@pytest.mark.parametrize(("kind", "variable"), [("gemini", "GEMINI_API_KEY"), ("mistral", "MISTRAL_API_KEY"), ("cohere", "CO_API_KEY")])
-def test_every_provider_takes_its_key_from_the_environment(monkeypatch: pytest.MonkeyPatch, kind: str, variable: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "variable"), [("gemini", "GEMINI_API_KEY"), ("mistral", "MISTRAL_API_KEY"), ("cohere", "CO_API_KEY")]
+)
+def test_every_provider_takes_its_key_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, kind: str, variable: str
+) -> None:
     monkeypatch.setenv(variable, "a-key")
-    pytest.importorskip({"gemini": "google.genai", "mistral": "mistralai", "cohere": "cohere"}[kind], reason=f"the package of {kind} is not installed")
+    pytest.importorskip(
+        {"gemini": "google.genai", "mistral": "mistralai", "cohere": "cohere"}[kind],
+        reason=f"the package of {kind} is not installed",
+    )
     assert make_model(f"{kind}:tiny").model_name == "tiny"

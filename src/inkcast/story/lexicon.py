@@ -69,6 +69,7 @@ class Speech(_Section):
     thought: Words = ()
     off: Words = ()
     impersonal: Words = ()
+    tagged: str = ""
     tagwords: Words = ()
     adverb: str = ""
 

@@ -41,7 +41,12 @@ def complaints(script: Script, text: str, cast: Sequence[CastName], lexicon: Lex
     """What is wrong with a model's script, each as an instruction to do better; empty if nothing is."""
     if not script.panels:
         return ["The script has no panels. Write one panel per sentence."]
-    found = [*_strangers(script, cast), *_pronouns(script, lexicon), *_disorder(script, text), *_lost(script, text, lexicon)]
+    found = [
+        *_strangers(script, cast),
+        *_pronouns(script, lexicon),
+        *_disorder(script, text),
+        *_lost(script, text, lexicon),
+    ]
     if cast and not any(panel.characters for panel in script.panels):
         found.append("No panel has characters. List the cast members each picture shows.")
     return found

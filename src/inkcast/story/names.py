@@ -11,7 +11,7 @@ from functools import cached_property
 from inkcast.errors import CastError
 from inkcast.story.lexicon import Gender, Lexicon, fold
 
-LONGEST_NAME = 120
+LONGEST_NAME = 500
 _HAN_OR_KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 _PARTICLES = frozenset(
     {
