@@ -231,7 +231,6 @@ def format_results(results: Sequence[PartResult]) -> str:
         for task in TASKS:
             score = result.scores[task]
             verdict = "met" if score.f1 >= TARGETS[task] else "missed"
-            lines.append(
-                f"{result.part:<12} {result.stories:>7}  {task:<10} {score.precision:>9.3f} {score.recall:>7.3f} {score.f1:>6.3f}   {TARGETS[task]:.2f} {verdict}"
-            )
+            numbers = f"{score.precision:>9.3f} {score.recall:>7.3f} {score.f1:>6.3f}   {TARGETS[task]:.2f} {verdict}"
+            lines.append(f"{result.part:<12} {result.stories:>7}  {task:<10} {numbers}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from inkcast.story.discourse import Reference
 from inkcast.story.lexicon import Lexicon, alternation, fold
@@ -21,7 +22,7 @@ def find_clauses(text: str, spans: Sequence[tuple[int, int]], lexicon: Lexicon) 
     clauses: list[tuple[int, int]] = []
     for start, end in spans:
         edges = [start, *(match.end() for match in breaks.finditer(folded, start, end)), end]
-        clauses.extend((a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b)
+        clauses.extend((a, b) for a, b in pairwise(edges) if a < b)
     return tuple(clauses)
 
 
@@ -41,7 +42,7 @@ def cut_actions(
         ):
             edges.append(begin)
     edges.append(end)
-    return tuple(zip(edges, edges[1:], strict=False))
+    return tuple(pairwise(edges))
 
 
 def _is_long(text: str, lexicon: Lexicon) -> bool:

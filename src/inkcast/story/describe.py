@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from inkcast.story.discourse import Reference
-from inkcast.story.lexicon import Lexicon
+from inkcast.story.lexicon import Lexicon, fold
 from inkcast.story.names import CastName
 
 
@@ -45,7 +45,7 @@ def _replacement(
     text: str, reference: Reference, subject: tuple[int, ...], cast: Sequence[CastName], lexicon: Lexicon
 ) -> str:
     mention, written = reference.mention, text[reference.mention.start : reference.mention.end]
-    if not reference.members or mention.kind == "kin" and not reference.members:
+    if not reference.members:
         return written
     names = join_names(reference.members, cast, lexicon)
     if not mention.owner:
@@ -59,3 +59,15 @@ def sentence(text: str) -> str:
     """`text` without loose punctuation at its ends, its first letter a capital."""
     text = re.sub(r"^[\s,;:.,,、。:;—–-]+|[\s,;:,,、:;—–-]+$", "", text)
     return text[:1].upper() + text[1:]
+
+
+def with_subject(picture: str, names: str, lexicon: Lexicon) -> str:
+    """`picture`, whose sentence left its subject to the one before, with `names` as its subject."""
+    if not lexicon.spaced:
+        return names + picture
+    words = picture.split(" ")
+    connectors = {word for phrase in lexicon.split.connectors for word in phrase.split()}
+    while words and fold(words[0]) in connectors:
+        words = words[1:]
+    rest = " ".join(words)
+    return f"{names} {rest[:1].lower()}{rest[1:]}"

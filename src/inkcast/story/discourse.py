@@ -1,4 +1,4 @@
-"""Who "she" is: pronouns, group words and ambiguous names resolved by gender, number, sentence structure and recency."""
+"""Who "she" is: pronouns, group words and ambiguous names by gender, number, sentence structure and recency."""
 
 from __future__ import annotations
 

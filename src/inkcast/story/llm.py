@@ -1,7 +1,7 @@
 """The story parser that asks a language model, by `provider:model`; the offline parser stands in where it fails.
 
-Keys come from the environment only. Providers: `openai` (any OpenAI-compatible server through OPENAI_BASE_URL), `ollama` and `vllm`
-(servers of one's own), `gemini`, `mistral`, `cohere`. Needs the extra `llm`.
+Keys come from the environment only. Providers: `openai` (any OpenAI-compatible server through OPENAI_BASE_URL),
+`ollama` and `vllm` (servers of one's own), `gemini`, `mistral`, `cohere`. Needs the extra `llm`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ def parse_story_with(
 ) -> ParsedStory:
     """Like `parse_story`, by the language model `provider:model`.
 
-    The answer must be a `Script` whose names are in the cast, without pronouns in descriptions, in the story's order and with nothing
-    left out; the model is told what is wrong up to `retries` times. If it then still fails, does not answer within `seconds` or
-    cannot be reached, the offline parser's result is returned with a warning that says so.
+    The answer must be a `Script` whose names are in the cast, without pronouns in descriptions, in the story's
+    order and with nothing left out; the model is told what is wrong up to `retries` times. If it then still fails,
+    does not answer within `seconds` or cannot be reached, the offline parser's result is returned with a warning
+    that says so.
 
     Raises:
         StoryError: `model` names no known provider, its key is not in the environment, or the story is unusable.

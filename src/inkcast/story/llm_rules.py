@@ -15,12 +15,15 @@ _KEPT = 0.5  # share of a sentence's words that captions, balloons and descripti
 
 INSTRUCTIONS = """\
 You turn a story into the script of a comic. Answer with the script only.
-- One panel per sentence, in the story's order; a long sentence may become several panels, one action each. Leave nothing out, add nothing.
-- description: one short, simple sentence that says what the picture shows, in the story's language and close to its words.
-  Write the full name of every cast member it shows ("Taylor Swift", never "Taylor"). Never write a pronoun such as he, she, him, her, his, they, it.
+- One panel per sentence, in the story's order; a long sentence may become several panels, one action each.
+  Leave nothing out, add nothing.
+- description: one short, simple sentence that says what the picture shows, in the story's language and close
+  to its words. Write the full name of every cast member it shows ("Taylor Swift", never "Taylor").
+  Never write a pronoun such as he, she, him, her, his, they, it.
 - characters: the cast members visible in the picture, by their full names. Nobody who is not in the cast.
 - caption: the story's own words for the panel, without its quotations. Empty if nothing is left.
-- dialogue: every quotation, word for word, with its speaker's full name (null if the speaker is not in the cast) and kind.
+- dialogue: every quotation, word for word, with its speaker's full name (null if the speaker is not in the
+  cast) and kind.
 - place and time: short, carried over from panel to panel until they change.
 """
 

@@ -19,9 +19,9 @@ SINGULAR: tuple[Gender, ...] = ("he", "she", "it")
 class Mention:
     """`story[start:end]` speaks of somebody.
 
-    `members` are the cast indices a name can mean (one, unless ambiguous); all other kinds have none yet. `genders` are what a
-    pronoun or noun allows, empty for any. `owner` says that the mention owns what follows ("Bo's"); `size` is how many a group
-    counts (0 = unknown).
+    `members` are the cast indices a name can mean (one, unless ambiguous); all other kinds have none yet. `genders`
+    are what a pronoun or noun allows, empty for any. `owner` says that the mention owns what follows ("Bo's");
+    `size` is how many a group counts (0 = unknown).
     """
 
     start: int

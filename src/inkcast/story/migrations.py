@@ -1,7 +1,7 @@
 """Scripts of older versions brought up to `SCRIPT_VERSION`, one step per version.
 
-Version 0 is a script without a version: what people write by hand and what early drafts wrote. It may be a title and panels whose
-lines are `NAME: text` strings and whose picture is called `picture` or `prompt`.
+Version 0 is a script without a version: what people write by hand and what early drafts wrote. It may be a title
+and panels whose lines are `NAME: text` strings and whose picture is called `picture` or `prompt`.
 """
 
 from __future__ import annotations

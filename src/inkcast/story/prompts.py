@@ -58,10 +58,10 @@ def _with_preposition(words: str) -> str:
 _PREPOSITIONS = {
     word: preposition
     for preposition, words in {
-        "on": "beach road bridge stage roof rooftop deck island boat ship raft train bus moon mars hill hilltop balcony terrace "
-        "stairs staircase pier coast shore cliff farm planet summit peak sidewalk path trail bench playground",
-        "at": "school harbor harbour station stop airport door gate gates corner fountain counter lake river seaside pool market fair "
-        "crossroads bank lighthouse",
+        "on": "beach road bridge stage roof rooftop deck island boat ship raft train bus moon mars hill hilltop "
+        "balcony terrace stairs staircase pier coast shore cliff farm planet summit peak path trail bench playground",
+        "at": "school harbor harbour station stop airport door gate gates corner fountain counter lake river "
+        "seaside pool market fair crossroads bank lighthouse",
     }.items()
     for word in words.split()
 }

@@ -13,8 +13,8 @@ _Reading = tuple[Gender, Role]
 _ROLES: tuple[Role, ...] = ("reflexive", "subject", "object", "possessive")
 
 
-def find_pronouns(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
-    """Pronouns of the third person in `text[start:end]`; `known` are the mentions found so far."""
+def find_pronouns(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[Mention]:
+    """Pronouns of the third person in `text[start:end]`."""
     folded = fold(text)
     for match in alternation(_forms(lexicon, *_ROLES), spaced=lexicon.spaced).finditer(folded, start, end):
         if not lexicon.spaced and folded[match.start() - 1 : match.start()] in lexicon.not_before:
@@ -26,7 +26,8 @@ def find_pronouns(text: str, start: int, end: int, known: Sequence[Mention], lex
 
 
 def find_clitics(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
-    """Object pronouns that look like articles ("Paul l'attend", "Mateo la escucha"): right after somebody who acts."""
+    """Object pronouns that look like articles ("Paul l'attend", "Mateo la escucha"): right after one of the `known`
+    mentions, or after the stranger who acts."""
     folded = fold(text)
     ends = {mention.end for mention in known}
     forms = "|".join(re.escape(form) for form in sorted(_forms(lexicon, "clitic"), key=len, reverse=True)) or r"(?!)"
@@ -83,7 +84,7 @@ def _owns_next(text: str, start: int, stop: int, right: int, lexicon: Lexicon) -
 
 
 def _acts_here(text: str, start: int, left: int, lexicon: Lexicon) -> bool:
-    """Whether a form that is subject or object stands where subjects stand: first in its clause, or after a speech verb."""
+    """Whether a form that may be subject or object stands where subjects do: first, or after a speech verb."""
     before = fold(text[left:start])
     if not before.strip() or before[-1] in "-‐":
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from inkcast.story.lexicon import Lexicon, Words, alternation, fold, load_lexicon
@@ -12,7 +13,7 @@ _EDGE = r"[.,;:!?。,、;!?…]"
 
 
 def find_place(text: str, lexicon: Lexicon, *, anywhere: bool = False) -> str:
-    """The place `text` says its action is at, without article; empty if it names none. Destinations win over places passed.
+    """The place of the action in `text`, without article; empty if none is named. Destinations win over places passed.
 
     With `anywhere`, places it only comes from or belongs to count too ("the stairs of the lighthouse").
     """
@@ -139,3 +140,23 @@ def _label(text: str, labels: Mapping[str, Words], lexicon: Lexicon) -> str:
         if (match := alternation(words, spaced=lexicon.spaced).search(folded))
     ]
     return min(hits)[1] if hits else ""
+
+
+@dataclass
+class Scene:
+    """Place, time of day and weather, carried over until they change."""
+
+    place: str = ""
+    time: str = ""
+    weather: str = ""
+
+    def enter(self, text: str, lexicon: Lexicon) -> None:
+        time, weather = find_time(text, lexicon)
+        self.place = find_place(text, lexicon, anywhere=not self.place) or self.place
+        self.time = time or self.time
+        if weather or time:
+            self.weather = weather
+
+    @property
+    def when(self) -> str:
+        return ", ".join(part for part in (self.time, self.weather) if part)

@@ -1,7 +1,7 @@
 """The script: what each panel shows and who says what. The one document between a story and its pictures.
 
-A script is YAML on disk. `load_script` and `dump_script` are its two ways; `edit_script` changes a file a person wrote without
-losing their comments.
+A script is YAML on disk. `load_script` and `dump_script` are its two ways; `edit_script` changes a file a person
+wrote without losing their comments.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Script(_Frozen):
 
 
 def load_script(path: Path | str) -> Script:
-    """Reads a `script.yaml`; older versions are migrated. Raises StoryError naming the line and value that do not fit."""
+    """Reads a `script.yaml`, migrating older versions. Raises StoryError naming the line and value that do not fit."""
     from inkcast.story.script_file import read_script
 
     return read_script(Path(path))

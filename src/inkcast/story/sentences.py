@@ -1,7 +1,7 @@
 """A story cut into units: one sentence each, a quotation kept together with its tag ("said Ann").
 
-sentencex finds the sentence ends; repaired here are its known traps: a full stop after a title ("M. Dupont"), the inside of
-quotations, and quotations cut off from their tags (`「…」と健太は言った`).
+sentencex finds the sentence ends; repaired here are its known traps: a full stop after a title ("M. Dupont"), the
+inside of quotations, and quotations cut off from their tags (`「…」と健太は言った`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sentencex
 
@@ -68,7 +69,7 @@ def _paragraph_units(
         ):
             cuts = {cut for cut in cuts if not here < cut <= following.start}
     edges = sorted({start, end, *(cut for cut in cuts if start < cut < end)})
-    spans = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if text[a:b].strip()]
+    spans = [(a, b) for a, b in pairwise(edges) if text[a:b].strip()]
     return [
         Unit(a, b, number, tuple(quote for quote in quotes if a <= quote.start < b))
         for a, b in (_trim(text, a, b) for a, b in spans)

@@ -16,7 +16,7 @@ UNKNOWN_SUBJECT = -1
 
 @dataclass(frozen=True)
 class Tag:
-    """A speech tag: its verb's span, its speakers (empty: nobody of the cast; None: it does not say), the kind of speech."""
+    """A speech tag: where its verb is, its speakers (empty: nobody of the cast; None: it does not say), the kind."""
 
     start: int
     end: int
@@ -69,7 +69,7 @@ def _speakers(
 
 
 def _stranger(between: str, lexicon: Lexicon) -> bool:
-    """Whether somebody outside the cast stands between the verb and the next mention ("asked a sailor, looking at Eva")."""
+    """Whether somebody outside the cast stands between verb and next mention ("asked a sailor, looking at Eva")."""
     return bool(alternation(lexicon.articles, spaced=lexicon.spaced).search(fold(between))) if lexicon.spaced else False
 
 

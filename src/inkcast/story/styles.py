@@ -16,7 +16,7 @@ from inkcast.errors import StoryError
 
 
 class Style(BaseModel):
-    """`prompt` is added after a panel's description; `negative` to the negative prompt; `group` sorts lists of styles."""
+    """`prompt` follows a panel's description, `negative` joins the negative prompt, `group` sorts lists of styles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

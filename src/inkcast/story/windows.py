@@ -1,4 +1,4 @@
-"""CLIP's text encoders read 77 tokens at a time: prompts in windows of that size, or a warning that names what is cut."""
+"""CLIP's text encoders read 77 tokens at a time: prompts in windows of that size, or a warning naming what is cut."""
 
 from __future__ import annotations
 

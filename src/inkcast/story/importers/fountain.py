@@ -1,7 +1,7 @@
 """Fountain screenplays (fountain.io): scene headings become places and times, cues balloons, action pictures.
 
-The screenplay is written out as prose for the offline parser, so that pronouns in the action resolve; what the screenplay says
-outright (who speaks, how, where) then replaces what the parser would have guessed.
+The screenplay is written out as prose for the offline parser, so that pronouns in the action resolve; what the
+screenplay says outright (who speaks, how, where) then replaces what the parser would have guessed.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _EMPHASIS = re.compile(r"(?<!\\)(\*{1,3}|_)(?=\S)(.+?)(?<=\S)(?<!\\)\1")
 
 @dataclass(frozen=True)
 class Element:
-    """`text` is the place of a heading, the words of an action or a speech; the other fields belong to headings and speeches."""
+    """`text` is the place of a heading, else the words; `time` belongs to headings, the rest to speeches."""
 
     kind: Literal["heading", "action", "speech"]
     text: str
