@@ -1,0 +1,76 @@
+"""inkcast engines, doctor and bench: what they say, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.easel_fake import FakeEasels
+from typer.testing import CliRunner
+
+from inkcast.benchmarking import measure
+from inkcast.cli import app, checks
+from inkcast.cli.engines import survey
+from inkcast.drawing.choices import Drawing
+from inkcast.engines.registry import ENGINES
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout
+
+
+def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
+    (tmp_path / "image_encoder").mkdir()
+    (tmp_path / "engines" / "ip-adapter").mkdir(parents=True)
+    (tmp_path / "engines" / "ip-adapter" / "adapter.safetensors").touch()
+    found = {engine.name: engine for engine in survey(str(tmp_path))}
+    assert found["ip-adapter"].ready
+    assert found["any-story"].missing == ("engines/any-story",)
+    code, text = run("engines", "--base", str(tmp_path))
+    assert code == 0
+    assert all(info.name in text for info in ENGINES)
+    code, text = run("engines", "--base", str(tmp_path), "--json")
+    assert [engine["name"] for engine in json.loads(text)] == [info.name for info in ENGINES]
+    assert run("engines", "--base", "nowhere")[0] == 2
+
+
+def test_doctor_answers_every_question() -> None:
+    code, text = run("doctor", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(text)}
+    assert {"Python", "processor", "cast library", "this folder", "extra faces"} <= set(findings)
+    assert code == int(any(finding["state"] == "missing" for finding in findings.values()))
+    assert "Python" in run("doctor")[1]
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        checks, "requires", lambda name: ["no-such-package>=2", "rich>=999", 'pillow; extra == "faces"']
+    )
+    found = {finding.name: finding for finding in checks.packages()}
+    assert found["packages"].state == "missing"
+    assert "no-such-package is not installed" in found["packages"].found
+    assert "not >=999" in found["packages"].found
+    assert {finding.name: finding.state for finding in checks.extras()}["extra faces"] == "ok"
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    assert next(checks.places()).state == "missing"
+    assert run("doctor")[0] == 1
+
+
+def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKCAST_PICTURE_MEGABYTES", "many")
+    (finding,) = checks.guarded(checks.places)
+    assert finding.state == "missing"
+    assert "INKCAST_PICTURE_MEGABYTES" in finding.found
+
+
+def test_bench_times_every_part() -> None:
+    seconds = measure(Drawing(steps=4), rounds=2, easel=FakeEasels())
+    assert set(seconds) == {
+        "load", "encode", "condition 0", "condition 2", "draw 0", "draw 2", "step 0", "step 2", "page",
+    }  # fmt: skip
+    assert all(value >= 0 for value in seconds.values())
+    assert seconds["page"] > seconds["step 0"]
