@@ -22,7 +22,8 @@ def toon_base(
     engine: Annotated[list[str] | None, typer.Option("--engine", help="Engines whose looks to score.")] = None,
     eyes: Annotated[Path | None, typer.Option(help="Folder of the seeing nets; left out: the embedded ones.")] = None,
     prompts: Annotated[int, typer.Option(min=1, help="Prompts for plain text-to-image.")] = 500,
-    renders: Annotated[int, typer.Option(min=32, help="Unseen renders for the oracle and the autoencoder.")] = 400,
+    renders: Annotated[int, typer.Option(min=8, help="Unseen renders for the oracle and the autoencoder.")] = 400,
+    faces: Annotated[int, typer.Option(min=3, help="Unseen faces to tell apart.")] = 60,
     looks: Annotated[int, typer.Option(min=1, help="Pictures per engine and number of people.")] = 64,
     people: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Numbers of people.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
@@ -37,6 +38,7 @@ def toon_base(
 
     plan = Plan(
         renders=renders,
+        faces=faces,
         prompts=prompts,
         looks=looks,
         people=tuple(people or (1, 2)),

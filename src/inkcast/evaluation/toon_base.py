@@ -65,9 +65,10 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure: unseen renders, prompts, pictures per engine and number of people."""
+    """How much to measure: unseen renders, unseen faces, prompts, pictures per engine and number of people."""
 
     renders: int = 400
+    faces: int = 60
     prompts: int = 500
     looks: int = 64
     people: tuple[int, ...] = (1, 2)
@@ -103,7 +104,7 @@ def evaluate_toon_base(
             truths.append(truth)
             report(Progress("renders", len(truths), plan.renders))
         figures: dict[str, Any] = {"plan": asdict(plan), "base": str(base), "base_digest": backbone.digest}
-        figures |= measure_eyes(seeing, truths, plan.seed)
+        figures |= measure_eyes(seeing, truths, plan)
         figures |= measure_autoencoder(backbone, seeing.oracle, truths, folder)
         figures |= measure_words(backbone, seeing, plan, folder, report)
         figures |= measure_looks(backbone, seeing, plan, folder, report)
@@ -113,13 +114,13 @@ def evaluate_toon_base(
     return figures
 
 
-def measure_eyes(seeing: Eyes, truths: Sequence[Truth], seed: int) -> dict[str, Any]:
+def measure_eyes(seeing: Eyes, truths: Sequence[Truth], plan: Plan) -> dict[str, Any]:
     """The seeing nets on unseen renders."""
     pictures = np.stack([truth.rendering.image for truth in truths])
     figures: dict[str, Any] = {
         "oracle": accuracies(seeing.oracle, truths, pictures),
         "detector": asdict(detection(seeing.detector, truths, pictures)),
-        "face": asdict(face_verification(seeing.faces, 60, seed)),
+        "face": asdict(face_verification(seeing.faces, plan.faces, plan.seed)),
     }
     encoders: dict[str, PictureEncoder] = {
         "image_encoder": ClipVision(seeing.folder / "image_encoder"),
