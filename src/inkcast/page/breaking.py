@@ -52,13 +52,13 @@ def _cut(word: str, language: str, longest: Callable[[str], bool]) -> list[Piece
 def _cut_run(run: str, language: str, longest: Callable[[str], bool]) -> list[Piece]:
     if not longest(run) or len(run) < 2:
         return [Piece(run)]
+    found: list[Piece] = []
     syllables = _syllables(run, language)
-    if len(syllables) > 1 and not any(longest(part) for part in syllables):
-        return [
-            *(Piece(part, hyphen=not part.endswith(("-", "–", "—"))) for part in syllables[:-1]),
-            Piece(syllables[-1]),
-        ]
-    return [Piece(cluster) for cluster in clusters(run)]
+    for part in syllables:
+        hyphen = part is not syllables[-1] and not part.endswith(("-", "–", "—"))
+        cut = clusters(part) if longest(part + "-" * hyphen) else [part]
+        found += [*(Piece(cluster) for cluster in cut[:-1]), Piece(cut[-1], hyphen=hyphen)]
+    return found
 
 
 def _syllables(word: str, language: str) -> list[str]:
@@ -133,22 +133,42 @@ class Ruler:
     hyphen: float
 
 
-def fill(run: Sequence[Piece], ruler: Ruler, limits: Callable[[int], float]) -> list[str] | None:
-    """Lines filled one after the other, line k at most `limits(k)` em wide (below 0: no more lines); None where a piece fits none."""
+@dataclass(frozen=True)
+class Run:
+    """Pieces with their widths, and those of a space and a hyphen, in em."""
+
+    pieces: tuple[Piece, ...]
+    widths: tuple[float, ...]
+    space: float
+    hyphen: float
+
+    @property
+    def length(self) -> float:
+        """The width of everything on one line."""
+        return sum(self.widths) + self.space * sum(piece.space for piece in self.pieces[:-1])
+
+
+def measured(cut: Sequence[Piece], ruler: Ruler) -> Run:
+    return Run(tuple(cut), tuple(ruler.widths(piece.text) for piece in cut), ruler.space, ruler.hyphen)
+
+
+def fill(run: Run, limits: Sequence[float]) -> list[str] | None:
+    """Lines filled one after the other, line k at most `limits[k]` em wide; None where the pieces need more lines or room."""
     lines: list[str] = []
     line, width, space, hyphen = "", 0.0, False, False
-    limit = limits(0) + 1e-6
-    for piece in run:
-        wide = ruler.widths(piece.text)
-        gap = ruler.space if space and line else 0.0
-        tail = ruler.hyphen if piece.hyphen else 0.0
+    limit = limits[0] + 1e-6
+    for piece, wide in zip(run.pieces, run.widths, strict=True):
+        gap = run.space if space and line else 0.0
+        tail = run.hyphen if piece.hyphen else 0.0
         if line and width + gap + wide + tail <= limit:
             line += (" " if gap else "") + piece.text
             width += gap + wide
         else:
             if line:
                 lines.append(line + ("-" if hyphen else ""))
-                limit = limits(len(lines)) + 1e-6
+                if len(lines) == len(limits):
+                    return None
+                limit = limits[len(lines)] + 1e-6
             if wide + tail > limit:
                 return None
             line, width = piece.text, wide
@@ -156,16 +176,16 @@ def fill(run: Sequence[Piece], ruler: Ruler, limits: Callable[[int], float]) -> 
     return [*lines, line] if line else lines
 
 
-def wrap(run: Sequence[Piece], ruler: Ruler, width: float) -> list[str] | None:
+def wrap(run: Run, width: float) -> list[str] | None:
     """As few lines of at most `width` em as hold the pieces, then as even as that number allows."""
-    lines = fill(run, ruler, lambda _: width)
+    lines = fill(run, [width] * len(run.pieces))
     if lines is None or len(lines) == 1:
         return lines
-    low, high = width / 3, width
+    low, high = run.length / len(lines) * 0.9, width
     while high - low > 0.1:
         middle = (low + high) / 2
-        closer = fill(run, ruler, lambda _, limit=middle: limit)  # type: ignore[misc]
-        if closer is not None and len(closer) <= len(lines):
+        closer = fill(run, [middle] * len(lines))
+        if closer is not None:
             lines, high = closer, middle
         else:
             low = middle

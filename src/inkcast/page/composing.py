@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from inkcast.errors import PageError
 from inkcast.page.breaking import clean
-from inkcast.page.layout import Frame, PageLayout, PageOptions
 from inkcast.page.inking import outlines
+from inkcast.page.layout import Frame, PageLayout, PageOptions
 from inkcast.page.lettering import Letterer
 from inkcast.page.panel import DrawnPanel
 from inkcast.page.patterns import Box
@@ -93,7 +93,8 @@ class _Composer:
             raise PageError(
                 f"panel {frame.panel + 1} holds more text than its frame can: shorten it or split the panel"
             )
-        items: list[Item] = [SetPicture(frame.panel, crop, box, frame.box, clean(panel.description))]
+        border = frame.box if frame.box[0] > 0 else None
+        items: list[Item] = [SetPicture(frame.panel, crop, box, border, clean(panel.description))]
         items += outlines(inked)
         items += [one.text for one in inked]
         text, language = caption_text(panel, self._options)

@@ -48,24 +48,28 @@ class Letterer:
 
     def _request(self, voice: Voice, bodies: Sequence[Body], stage: Stage, scale: float, goes_on: bool) -> Request:
         em = self._typographer.size(voice.kind, self._points) * POINT * scale
-        target, own = None, None
-        if goes_on:
-            target = None  # the last part of a speech has its tail
-        elif voice.body is not None:
-            target = mouth(bodies[voice.body])
-            if bodies[voice.body].seen_face:
-                own = sum(body.seen_face for body in bodies[: voice.body])
+        near, target, own = None, None, None
+        if voice.body is not None:
+            body = bodies[voice.body]
+            near, target = body.face, mouth(body)
+            if body.seen_face:
+                own = sum(other.seen_face for other in bodies[: voice.body])
         elif voice.kind == "off-panel":
             target = _outside(stage)
+            near = (*target, *target)
+        gap = 8.0 if voice.kind == "thought" else 5.0
+        if goes_on:  # the last part of a speech has its tail, and stands between the others and the face
+            target, gap = None, 18.0
         return Request(
             shapes_of(voice, self._typographer, (stage.room[2] - stage.room[0]) / em),
             em,
+            near,
             target,
             own,
             chained=voice.chained,
             ordered=voice.kind != "effect",
             oval=voice.kind not in ("caption", "effect"),
-            gap=8.0 if voice.kind == "thought" else 5.0,
+            gap=gap,
             corner=voice.kind == "caption",
         )
 
@@ -105,10 +109,10 @@ def tail_tip(body: Body, centre: Point, gap: float = _TIP_GAP) -> Point:
     """Just outside the face towards the balloon, but never outside the figure."""
     start = mouth(body)
     x, y = leaves(body.face, start, centre)
+    within = leaves(body.box, (x, y), (2 * x - start[0], 2 * y - start[1]))
     length = math.dist((x, y), start) or 1.0
-    out = (x + (x - start[0]) / length * gap, y + (y - start[1]) / length * gap)
-    box = body.box
-    return out if box[0] <= out[0] <= box[2] and box[1] <= out[1] <= box[3] else (x, y)
+    step = min(gap, math.dist((x, y), within)) / length
+    return x + (x - start[0]) * step, y + (y - start[1]) * step
 
 
 def _outside(stage: Stage) -> Point:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inkcast.page.breaking import Piece, Ruler, fill
+from inkcast.page.breaking import Run, fill
 
 POWER = 2.5  # of the superellipse |x/a|^p + |y/b|^p = 1; 2 is an ellipse
 _PITCH = 1.16  # em from line to line
@@ -25,15 +26,12 @@ class Oval:
     cost: float
 
 
-def ovals(pieces: Sequence[Piece], ruler: Ruler, widest: float) -> list[Oval]:
-    """The best few shapes for a text, cheapest first; none is wider than `widest` em unless a single piece is."""
-    found: list[Oval] = []
-    for count in range(1, min(_MOST_LINES, len(pieces)) + 1):
-        oval = _tightest(pieces, ruler, count)
-        if oval is not None and (oval.half_width * 2 <= widest or not found):
-            found.append(oval)
-    narrow = [oval for oval in found if oval.half_width * 2 <= widest] or [min(found, key=lambda oval: oval.half_width)]
-    return sorted(narrow, key=lambda oval: oval.cost)[:4]
+def ovals(run: Run) -> list[Oval]:
+    """The shapes worth trying for a text, cheapest first."""
+    ideal = math.sqrt(run.length / _PITCH / _WISHED_ASPECT)
+    few, many = max(1, round(ideal * 0.55)), min(math.ceil(ideal * 1.7) + 1, len(run.pieces), _MOST_LINES)
+    found = [oval for count in range(min(few, many), many + 1) if (oval := _tightest(run, count)) is not None]
+    return sorted(found, key=lambda oval: oval.cost)
 
 
 def profile(count: int) -> tuple[float, list[float]]:
@@ -43,23 +41,16 @@ def profile(count: int) -> tuple[float, list[float]]:
     return half_height, [(1.0 - (reach / half_height) ** POWER) ** (1 / POWER) for reach in reaches]
 
 
-def _tightest(pieces: Sequence[Piece], ruler: Ruler, count: int) -> Oval | None:
+def _tightest(run: Run, count: int) -> Oval | None:
     """The narrowest oval that holds the pieces in exactly `count` lines."""
     half_height, shares = profile(count)
-    total = sum(ruler.widths(piece.text) + ruler.space * piece.space for piece in pieces)
-    low = max(0.5, total / count / 2)
-    high = (
-        total + 4.0 if count == 1 else max(total / count * 2.0, *(ruler.widths(piece.text) for piece in pieces)) + 4.0
-    )
+    low = max(0.5, run.length / count / 2)
+    high = max(run.length / count * 2.0, *run.widths) + 4.0 if count > 1 else run.length / 2 / shares[0] + 1.0
     best: list[str] | None = None
-    while high - low > 0.08:
+    while high - low > 0.1:
         half_width = (low + high) / 2
-
-        def limit(line: int, half_width: float = half_width) -> float:
-            return 2 * (half_width * shares[line] - _PAD_X) if line < count else -1.0
-
-        lines = fill(pieces, ruler, limit)
-        if lines is not None and len(lines) <= count:
+        lines = fill(run, [2 * (half_width * share - _PAD_X) for share in shares])
+        if lines is not None:
             best, high = lines, half_width
         else:
             low = half_width

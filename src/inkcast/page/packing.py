@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import accumulate, pairwise
 
 from inkcast.page.patterns import Box, Split
 from inkcast.page.weighing import Weight
@@ -61,18 +62,21 @@ def _compositions(count: int) -> tuple[tuple[int, ...], ...]:
 def _score(page: Sequence[Weight], counts: tuple[int, ...], inner: Box, gutter: float) -> tuple[float, Split]:
     """The cost of cutting a page into rows of `counts` panels: squared log errors of shape, and monotony."""
     width, height = inner[2] - inner[0], inner[3] - inner[1] - gutter * (len(counts) - 1)
-    total = sum(weight.area for weight in page)
-    cost, start = 0.0, 0
+    ends = list(accumulate(counts))
+    heights = [
+        sum(weight.area for weight in page[end - many : end]) ** 0.65 for many, end in zip(counts, ends, strict=True)
+    ]
+    cost = 0.0
     parts: list[tuple[float, Split | None]] = []
-    for many in counts:
-        row = page[start : start + many]
-        area = sum(weight.area for weight in row)
+    for many, end, share_of_height in zip(counts, ends, heights, strict=True):
+        row = page[end - many : end]
         shares = [(weight.area * weight.aspect) ** 0.5 for weight in row]
-        row_height = height * area / total
+        row_height = height * share_of_height / sum(heights)
         for weight, share in zip(row, shares, strict=True):
             aspect = (width - gutter * (many - 1)) * share / sum(shares) / row_height
             cost += math.log(aspect / weight.aspect) ** 2 + 4.0 * max(0.0, abs(math.log(aspect)) - 0.69) ** 2
-        parts.append((area, Split("columns", tuple((share, None) for share in shares)) if many > 1 else None))
-        start += many
-    cost += 0.25 * sum(a == b for a, b in zip(counts, counts[1:], strict=False))
+        parts.append(
+            (share_of_height, Split("columns", tuple((share, None) for share in shares)) if many > 1 else None)
+        )
+    cost += 0.25 * sum(a == b for a, b in pairwise(counts))
     return cost, Split("rows", tuple(parts))

@@ -55,7 +55,7 @@ _ALL = (
     Layout("classic-4", "two by two", (grid(2, 2),)),
     Layout("classic-6", "two across, three down", (grid(2, 3),)),
     Layout("classic-9", "three by three", (grid(3, 3),)),
-    Layout("splash", "one panel fills each page to the edge", (_ONE,), full_bleed=True, captions="inside"),
+    Layout("splash", "one panel fills each page to the edge", (_ONE,), full_bleed=True, captions="inside", lettering=1.4),
     Layout("hero", "a wide panel on top, four below", (rows((1.35, None), (1.0, columns(1, 1)), (1.0, columns(1, 1))),)),
     Layout("finale", "four panels, then a wide one", (rows((1.0, columns(1, 1)), (1.0, columns(1, 1)), (1.35, None)),)),
     Layout(

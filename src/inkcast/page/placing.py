@@ -25,13 +25,15 @@ _LINK = 0.3  # millimetres between two balloons of one speech, bridged by a neck
 class Request:
     """Something to place. `em` is its text size in mm.
 
-    `target` is what its tail points at and `own` the face there, if any; `chained` requests continue the one before.
+    `near` is the face or place it belongs to, `target` what its tail points at (none for the first parts of a speech) and
+    `own` the index of that face; `chained` requests continue the one before.
     `ordered` ones are read in sequence; `oval` ones may reach into the corners of what they must not cover.
     `gap` is the wished distance (mm) between a balloon and the face it belongs to. `corner` draws a caption to the corner where reading starts.
     """
 
     shapes: tuple[Shape, ...]
     em: float
+    near: Box | None = None
     target: Point | None = None
     own: int | None = None
     chained: bool = False
@@ -74,7 +76,7 @@ def place(requests: Sequence[Request], stage: Stage) -> list[Place] | None:
     """A place for every request, or None where the stage cannot hold them."""
     beam: list[tuple[float, list[Place]]] = [(0.0, [])]
     for index, request in enumerate(requests):
-        waiting = sum(later.ordered for later in requests[index + 1 :])
+        waiting = _crowd(requests[index + 1 :], stage)
         options = None if request.chained else _options(request, _grid(request, stage), stage, waiting)
         grown_beam: list[tuple[float, list[Place]]] = []
         for cost, places in beam:
@@ -91,6 +93,16 @@ def place(requests: Sequence[Request], stage: Stage) -> list[Place] | None:
             return None
         beam = sorted(grown_beam, key=lambda entry: entry[0])[:_BEAM]
     return beam[0][1]
+
+
+def _crowd(later: Sequence[Request], stage: Stage) -> float:
+    """How much those that are read later need the room: their number where it is scarce, less where it is ample."""
+    x0, y0, x1, y1 = stage.room
+    ordered = [request for request in later if request.ordered]
+    needed = sum(
+        4 * request.shapes[0].half_width * request.shapes[0].half_height * request.em**2 for request in ordered
+    )
+    return len(ordered) * min(1.0, 4.0 * needed / ((x1 - x0) * (y1 - y0)))
 
 
 def _spread(total: Array, boxes: Array) -> list[int]:
@@ -143,7 +155,7 @@ def _boxes(left: Array, top: Array, width: float, height: float) -> Array:
     return np.stack([left, top, left + width, top + height], axis=-1).reshape(-1, 4)
 
 
-def _options(request: Request, shaped: list[tuple[int, Array]], stage: Stage, waiting: int) -> _Options | None:
+def _options(request: Request, shaped: list[tuple[int, Array]], stage: Stage, waiting: float) -> _Options | None:
     """The positions that cover no face, with what each costs while `waiting` others still have to follow."""
     if not shaped:
         return None
@@ -160,29 +172,29 @@ def _options(request: Request, shaped: list[tuple[int, Array]], stage: Stage, wa
     return _Options(boxes, which, cost[free] + _alone(request, boxes, stage, waiting))
 
 
-def _alone(request: Request, boxes: Array, stage: Stage, waiting: int) -> Array:
+def _alone(request: Request, boxes: Array, stage: Stage, waiting: float) -> Array:
     """What a position costs whatever the others do: the more of them wait, the nearer to where reading starts."""
     x0, y0, x1, y1 = stage.room
     width, height = x1 - x0, y1 - y0
     diagonal = math.hypot(width, height)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     start = (x1 - boxes[:, 2]) if stage.right_to_left else (boxes[:, 0] - x0)
-    cost = (0.4 + 0.6 * waiting) * (boxes[:, 1] - y0) / height + 0.15 * waiting * start / width
+    cost = (0.4 + 0.6 * waiting) * (boxes[:, 1] - y0) / height + 0.25 * waiting * start / width
     for body in stage.bodies:
         cost = cost + 1.6 * overlap(boxes, body) / area
     if request.corner:
         return cost + 0.8 * start / width + 1.2 * (boxes[:, 1] - y0) / height
-    if request.target is not None:
-        x, y = request.target
+    if request.near is not None:
+        x, y = (request.near[0] + request.near[2]) / 2, (request.near[1] + request.near[3]) / 2
         centre_x, centre_y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-        face = stage.faces[request.own] if request.own is not None else (x, y, x, y)
-        gap = _gaps(boxes, face)
+        gap = _gaps(boxes, request.near)
         cost = cost + 2.4 * np.maximum(gap - request.gap, 0.0) / diagonal + 0.12 * np.maximum(request.gap - gap, 0.0)
         cost = cost + 0.5 * (centre_y > y) + 0.5 * np.abs(centre_x - x) / width
-        for index, other in enumerate(stage.faces):
-            if index != request.own:
-                cost = cost + 4.0 * crosses(centre_x, centre_y, x, y, grown(other, 0.8))
-                cost = cost + 0.12 * np.clip(gap - _gaps(boxes, other) + 2.0, 0.0, 10.0)
+        if request.target is not None:
+            for index, other in enumerate(stage.faces):
+                if index != request.own:
+                    cost = cost + 4.0 * crosses(centre_x, centre_y, *request.target, grown(other, 0.8))
+                    cost = cost + 0.12 * np.clip(gap - _gaps(boxes, other) + 2.0, 0.0, 10.0)
     return cost
 
 

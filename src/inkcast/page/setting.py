@@ -17,13 +17,14 @@ Align = Literal["center", "start"]
 class SetPicture:
     """A panel's picture: `source` indexes the drawn panels, `crop` is in its pixels, `box` in mm; `alt` is read aloud.
 
-    `frame` (mm) is the line drawn around it, larger than `box` where the picture does not fill its frame.
+    `frame` (mm) is the line drawn around it, larger than `box` where the picture does not fill its frame; none where the
+    picture runs off the page.
     """
 
     source: int
     crop: tuple[int, int, int, int]
     box: Box
-    frame: Box
+    frame: Box | None
     alt: str
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from random import Random
 
 from inkcast.page.ovals import POWER
@@ -44,7 +45,7 @@ def speech(centre: Point, half: Point, random: Random) -> Path:
 def cloud(centre: Point, half: Point, bump: float, random: Random) -> Path:
     """A cloud whose bumps reach out to the oval; `bump` is their height."""
     inner = (half[0] - bump, half[1] - bump)
-    ring = _evenly(centre, inner, 3.2 * bump, random)
+    ring = _evenly(centre, inner, 3.6 * bump, random)
     commands: list[Command] = [("move", (ring[0],))]
     for start, end in zip(ring, [*ring[1:], ring[0]], strict=True):
         out = (end[1] - start[1], start[0] - end[0])
@@ -58,13 +59,13 @@ def cloud(centre: Point, half: Point, bump: float, random: Random) -> Path:
 
 def burst(centre: Point, half: Point, spike: float, random: Random) -> Path:
     """A star of uneven spikes; `spike` is the height of the longest."""
-    inner = (half[0] - spike, half[1] - spike)
+    inner = (half[0] - spike * 0.78, half[1] - spike * 0.78)
     ring = _evenly(centre, inner, 2.3 * spike, random)
     commands: list[Command] = [("move", (ring[0],))]
     for start, end in zip(ring, [*ring[1:], ring[0]], strict=True):
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         out = (end[1] - start[1], start[0] - end[0])
-        reach = spike * random.uniform(0.62, 0.97) / (math.hypot(*out) or 1.0)
+        reach = spike * random.uniform(0.5, 0.76) / (math.hypot(*out) or 1.0)
         tip = (middle[0] + out[0] * reach, middle[1] + out[1] * reach)
         commands += [_hollow(start, tip, middle), _hollow(tip, end, middle)]
     return (*commands, ("close", ()))
@@ -77,12 +78,15 @@ def _hollow(start: Point, end: Point, towards: Point) -> Command:
 
 
 def _evenly(centre: Point, half: Point, step: float, random: Random) -> list[Point]:
-    """Points around an oval, about `step` apart, not quite regular; clockwise, so that `out` points away."""
+    """Points around an oval, about `step` apart, closer where it turns, not quite regular; clockwise, so that `out` points away."""
     fine = [on_oval(centre, half, math.tau * i / 360) for i in range(361)]
-    lengths = [0.0]
-    for a, b in zip(fine, fine[1:], strict=False):
-        lengths.append(lengths[-1] + math.dist(a, b))
-    count = max(8, round(lengths[-1] / step))
+    lengths, heading = [0.0], math.pi / 2
+    for a, b in pairwise(fine):
+        ahead = math.atan2(b[1] - a[1], b[0] - a[0])
+        turn = abs(math.remainder(ahead - heading, math.tau))
+        lengths.append(lengths[-1] + math.dist(a, b) + 0.9 * step * turn)
+        heading = ahead
+    count = max(9, round(lengths[-1] / step))
     shift = random.random()
     wished = sorted(((i + shift + random.uniform(-0.16, 0.16)) / count % 1.0) * lengths[-1] for i in range(count))
     ring, at = [], 0
@@ -131,11 +135,11 @@ def tail(centre: Point, half: Point, tip: Point, width: float) -> Path:
 
 
 def trail(centre: Point, half: Point, tip: Point, size: float) -> tuple[Path, ...]:
-    """Three bubbles from a thought to its thinker, the last one's edge at `tip`."""
+    """Three bubbles from a thought to its thinker, the last one at `tip`."""
     start = edge(centre, half, tip)
     length = math.dist(start, tip)
     radii = [min(radius, length * 0.16) for radius in (size * 0.5, size * 0.34, size * 0.22)]
-    ends = (radii[0] * 1.3, length - radii[2])
+    ends = (radii[0] * 1.3, length)
     spots = (ends[0], (ends[0] + ends[1]) / 2 + radii[2] * 0.5, ends[1])
     return tuple(
         circle(_between(start, tip, spot / (length or 1.0)), max(radius, 0.05))

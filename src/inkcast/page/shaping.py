@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
-from inkcast.page.breaking import wrap
-from inkcast.page.ovals import ovals
+from inkcast.page.breaking import Run, wrap
+from inkcast.page.ovals import Oval, ovals
 from inkcast.page.setting import Point
 from inkcast.page.typography import LEADING, Typographer
 from inkcast.page.voices import Voice
@@ -35,12 +36,20 @@ def shapes_of(voice: Voice, typographer: Typographer, width: float) -> tuple[Sha
         return _effects(voice, typographer, width)
     reach = REACH.get(voice.kind, 0.0)
     widest = max(width - 2 * reach, 2.0)
-    run = typographer.pieces(voice.text, voice.kind, voice.language, max(widest * 0.62, 1.5))
-    found = ovals(run, typographer.ruler(voice.kind, voice.language), widest)
+    run = typographer.run(voice.text, voice.kind, voice.language, max(widest * 0.62, 1.5))
+    found = _ovals(run)
+    fitting = [oval for oval in found if 2 * oval.half_width <= widest][:4] or [
+        min(found, key=lambda oval: oval.half_width)
+    ]
     return tuple(
-        Shape(oval.lines, oval.half_width + reach, oval.half_height + reach, 1.2 * (oval.cost / found[0].cost - 1.0))
-        for oval in found
+        Shape(oval.lines, oval.half_width + reach, oval.half_height + reach, 1.2 * (oval.cost / fitting[0].cost - 1.0))
+        for oval in fitting
     )
+
+
+@lru_cache(maxsize=4096)
+def _ovals(run: Run) -> list[Oval]:
+    return ovals(run)
 
 
 def _captions(voice: Voice, typographer: Typographer, width: float) -> tuple[Shape, ...]:
@@ -67,8 +76,7 @@ def _effects(voice: Voice, typographer: Typographer, width: float) -> tuple[Shap
 
 def _wrapped(voice: Voice, typographer: Typographer, limit: float) -> tuple[tuple[str, ...], float, float] | None:
     """Lines of at most `limit` em, and the width and height (em) of their block."""
-    run = typographer.pieces(voice.text, voice.kind, voice.language, limit)
-    lines = wrap(run, typographer.ruler(voice.kind, voice.language), limit)
+    lines = wrap(typographer.run(voice.text, voice.kind, voice.language, limit), limit)
     if lines is None:
         return None
     wide = typographer.width(lines, voice.kind, voice.language)

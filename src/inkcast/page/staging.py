@@ -14,6 +14,7 @@ from inkcast.page.voices import Body
 _INSET = 1.2  # millimetres between balloons and a panel's border
 _SAFE = 4.0  # millimetres between balloons and the edge of a page that its pictures reach
 _HEAD = 0.3  # of a figure, where its face was not found
+_ENOUGH = 0.15  # of a figure without a face must be left by the crop for it to count as there
 
 # Share of the frame given to a band above the picture, and the sizes of text tried in it: text shrinks a little, then
 # the picture makes room, then both go on as far as they must.
@@ -57,10 +58,18 @@ def stage(drawn: DrawnPanel, box: Box) -> tuple[PixelBox, Box, list[Body]]:
     bodies = []
     for figure in drawn.figures:
         body = on_page(figure.box)
-        if body[0] >= body[2] or body[1] >= body[3]:
+        if figure.face is None and _shown(figure.box, crop) < _ENOUGH:
             continue
         head = (body[0], body[1], body[2], body[1] + (body[3] - body[1]) * _HEAD)
         face = on_page(figure.face) if figure.face is not None else head
         seen = figure.face is not None and face[0] < face[2] and face[1] < face[3]
         bodies.append(Body(figure.name, body, face if seen else head, seen))
     return crop, shown, bodies
+
+
+def _shown(figure: PixelBox, crop: PixelBox) -> float:
+    """The share of a figure's box that the crop leaves."""
+    width = min(figure[2], crop[2]) - max(figure[0], crop[0])
+    height = min(figure[3], crop[3]) - max(figure[1], crop[1])
+    area = (figure[2] - figure[0]) * (figure[3] - figure[1])
+    return max(width, 0) * max(height, 0) / area if area else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from inkcast.page.breaking import Piece, Ruler, pieces, wrap
+from inkcast.page.breaking import Ruler, Run, measured, pieces, wrap
 from inkcast.page.options import RIGHT_TO_LEFT_LANGUAGES
 from inkcast.page.typeset import Typesetter
 
@@ -57,12 +57,12 @@ class Typographer:
             self._rulers[role, language] = Ruler(width, width("n n") - width("nn"), width("-"))
         return self._rulers[role, language]
 
-    def pieces(self, text: str, role: str, language: str, longest: float) -> tuple[Piece, ...]:
-        """Pieces of which none is wider than `longest` em, unless a single letter is."""
+    def run(self, text: str, role: str, language: str, longest: float) -> Run:
+        """The text in pieces of which none is wider than `longest` em, unless a single letter is."""
         ruler = self.ruler(role, language)
         cut = pieces(text, language, lambda word: ruler.widths(word) > longest)
         self._typesetter.widths((role, language, piece.text) for piece in cut)
-        return cut
+        return measured(cut, ruler)
 
     def width(self, lines: Sequence[str], role: str, language: str) -> float:
         """The widest line in em."""
@@ -74,11 +74,10 @@ class Typographer:
     def fit(self, text: str, role: str, language: str, points: float, room: tuple[float, float]) -> Fitted:
         """The text in a block no larger than `room` (mm), as large as possible up to the role's size at `points`."""
         width, height = room
-        ruler = self.ruler(role, language)
         size = self.size(role, points)
         while True:
             em = size * POINT
-            lines = wrap(self.pieces(text, role, language, width / em), ruler, width / em)
+            lines = wrap(self.run(text, role, language, width / em), width / em)
             if lines is not None and (block_height(len(lines), size) <= height or size <= _SMALLEST / 4):
                 return Fitted(
                     tuple(lines), size, self.width(lines, role, language) * em, block_height(len(lines), size)

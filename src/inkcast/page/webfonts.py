@@ -33,9 +33,7 @@ def _latin(font: TTFont) -> bool:
 
 
 def _face(font: TTFont, codes: set[int]) -> str:
-    options = subset.Options(
-        flavor="woff", hinting=False, notdef_outline=True, layout_features=["*"]
-    )
+    options = subset.Options(flavor="woff", hinting=False, notdef_outline=True, layout_features=["*"])
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=codes)
     cutter.subset(font)
