@@ -1,0 +1,154 @@
+"""AnyStory's trained parts: their sizes, a fresh start from a base, files in and out.
+
+`encoder.safetensors` and `reference_net.safetensors` come from training's first stage, `router.safetensors` from its
+second. No SDXL weights are published, so the layout is this project's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from inkcast.engines.any_story import encoder as encoding
+from inkcast.engines.any_story import reference_net as referencing
+from inkcast.engines.any_story.encoder import SubjectEncoder
+from inkcast.engines.any_story.reference_net import ReferenceNet
+from inkcast.engines.any_story.router import RouterNet, RouterSize
+from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_weights
+from inkcast.errors import WeightsError
+from inkcast.files import shown
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.layers import attention_layers
+from inkcast.sdxl.resampler import ResamplerSize
+
+ENCODER, REFERENCE_NET, ROUTER = "encoder.safetensors", "reference_net.safetensors", "router.safetensors"
+SUBJECT_SIZE = ResamplerSize(queries=64)  # m = 64 under eq. 2; 4 layers (section 4.1)
+ROUTER_SIZE = RouterSize(ResamplerSize(queries=1, out_channels=768))
+_SIZE = "size"
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`router` is None where only the first stage has been trained: subjects then act everywhere."""
+
+    encoder: SubjectEncoder
+    reference_net: ReferenceNet
+    router: RouterNet | None
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        return (self.encoder, self.reference_net, *(() if self.router is None else (self.router,)))
+
+
+def make_router(unet: nn.Module, size: RouterSize) -> RouterNet:
+    return RouterNet((layer for layer in attention_layers(unet) if layer.is_cross), size)
+
+
+def fresh_parts(base: Backbone, subject: ResamplerSize, router: RouterSize | None) -> Parts:
+    """Untrained: ReferenceNet and all key and value matrices start as the UNet's own (section 3.4)."""
+    parts = Parts(
+        SubjectEncoder(base.unet, subject),
+        ReferenceNet(base.unet),
+        None if router is None else make_router(base.unet, router),
+    )
+    encoding.initialise(parts.encoder, base.unet)
+    referencing.initialise(parts.reference_net, base.unet)
+    return parts
+
+
+def save_encoders(parts: Parts, folder: Path, *, int8: bool = False) -> None:
+    """What the first stage trains."""
+    size = json.dumps(asdict(parts.encoder.qformer.size))
+    save_weights(parts.encoder, folder / ENCODER, {_SIZE: size}, int8=int8)
+    save_weights(parts.reference_net, folder / REFERENCE_NET, int8=int8)
+
+
+def save_router(router: RouterNet, folder: Path, *, int8: bool = False) -> None:
+    """What the second stage trains."""
+    save_weights(router, folder / ROUTER, {_SIZE: json.dumps(asdict(router.size))}, int8=int8)
+
+
+def load_parts(base: Backbone, folder: Path) -> Parts:
+    """Strictly; without router.safetensors the router is None.
+
+    Raises:
+        WeightsError: a file is missing, unreadable, of another layout, or made for another base.
+    """
+    return Parts(load_encoder(base, folder), load_reference_net(base, folder), load_router(base, folder))
+
+
+def load_encoder(base: Backbone, folder: Path) -> SubjectEncoder:
+    checkpoint = read_checkpoint(folder / ENCODER)
+    size = _size(checkpoint)
+    with torch.device("meta"):
+        encoder = SubjectEncoder(base.unet, _resampler(size, checkpoint))
+    return _filled(encoder, checkpoint)
+
+
+def load_reference_net(base: Backbone, folder: Path) -> ReferenceNet:
+    with torch.device("meta"):
+        net = ReferenceNet(base.unet)
+    return _filled(net, read_checkpoint(folder / REFERENCE_NET))
+
+
+def load_router(base: Backbone, folder: Path) -> RouterNet | None:
+    if not (folder / ROUTER).exists():
+        return None
+    checkpoint = read_checkpoint(folder / ROUTER)
+    size = _size(checkpoint)
+    try:
+        own = {name: int(size[name]) for name in ("heads", "head_dim")}  # type: ignore[call-overload]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_ours(checkpoint) from error
+    with torch.device("meta"):
+        router = make_router(base.unet, RouterSize(_resampler(size.get("qformer"), checkpoint), **own))
+    return _filled(router, checkpoint)
+
+
+def _filled(module: Part, checkpoint: Checkpoint) -> Part:
+    load_strict(module.to_empty(device="cpu"), checkpoint)
+    return module.requires_grad_(False).eval()
+
+
+def _size(checkpoint: Checkpoint) -> dict[str, object]:
+    try:
+        size = json.loads(checkpoint.metadata[_SIZE])
+    except (KeyError, ValueError) as error:
+        raise _not_ours(checkpoint) from error
+    if not isinstance(size, dict):
+        raise _not_ours(checkpoint)
+    return size
+
+
+def _resampler(size: object, checkpoint: Checkpoint) -> ResamplerSize:
+    if not isinstance(size, dict) or not all(isinstance(value, int) for value in size.values()):
+        raise _not_ours(checkpoint)
+    try:
+        return replace(ResamplerSize(), **size)
+    except TypeError as error:
+        raise _not_ours(checkpoint) from error
+
+
+def _not_ours(checkpoint: Checkpoint) -> WeightsError:
+    return WeightsError(
+        f"{shown(checkpoint.source)} does not say its sizes, so it is no AnyStory part saved here: train one with "
+        "recipes/any-story-stage1-toon.toml"
+    )
+
+
+def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
+    """Parameters of every part at the paper's sizes over this UNet; on the meta device it takes no memory."""
+    with torch.device("meta"):
+        parts: dict[str, nn.Module] = {
+            "reference_net": ReferenceNet(unet),
+            "encoder": SubjectEncoder(unet, SUBJECT_SIZE),
+            "router": make_router(unet, ROUTER_SIZE),
+        }
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
