@@ -17,7 +17,8 @@ _MOST_ON_PAGE = 7
 def pack(weights: Sequence[Weight], first: Box, inner: Box, gutter: float) -> list[Split]:
     """One pattern a page. `first` and `inner` (mm) are what the first page and the others have for panels."""
     count = len(weights)
-    best: list[tuple[float, int, Split | None]] = [(0.0, 0, None)] + [(math.inf, 0, None)] * count
+    best: list[tuple[float, int, Split | None]] = [(math.inf, 0, None)] * (count + 1)
+    best[0] = (0.0, 0, None)
     for start in range(count):
         for many in range(1, min(_MOST_ON_PAGE, count - start) + 1):
             page = weights[start : start + many]

@@ -11,25 +11,27 @@ from fontTools.ttLib import TTFont
 from inkcast.page.setting import SetComic, SetText
 from inkcast.page.typeset import FONTS
 
+_FIRST = (
+    "ComicNeue-Bold.otf",
+    "ComicNeue-BoldItalic.otf",
+    "Bangers-Regular.ttf",
+)  # the others stand in where these lack a letter
+
 
 def font_faces(comic: SetComic) -> str:
-    """One @font-face with the font inside for each shipped font that has a letter of the comic (WOFF, base64)."""
+    """One @font-face with the font inside for each shipped font that letters something of the comic (WOFF, base64)."""
     texts = [item for page in comic.pages for item in page.items if isinstance(item, SetText)]
     codes = {ord(char) for item in texts for line in item.lines for char in line}
-    rules, seen = [], set()
-    for path in sorted(FONTS.glob("*.[ot]tf"), key=lambda path: path.stat().st_size):
-        with TTFont(path, lazy=True, recalcTimestamp=False) as font:
+    rules: list[str] = []
+    left = set(codes)
+    for name in (*_FIRST, *sorted(path.name for path in FONTS.glob("*.[ot]tf") if path.name not in _FIRST)):
+        with TTFont(FONTS / name, lazy=True, recalcTimestamp=False) as font:
             have = set(font.getBestCmap())
-            wanted = codes & have
-            if wanted - (set() if _latin(font) else seen):
+            wanted = codes & have if name in _FIRST else left & have
+            if wanted:
                 rules.append(_face(font, wanted))
-                seen |= wanted
+                left -= have
     return "".join(rules)
-
-
-def _latin(font: TTFont) -> bool:
-    """Whether the font letters Latin text in a way of its own (upright, slanted, for effects) and is needed beside others."""
-    return ord("n") in font.getBestCmap() and "Relief" not in str(font["name"].getDebugName(1))
 
 
 def _face(font: TTFont, codes: set[int]) -> str:
