@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
@@ -71,6 +71,7 @@ class Speech(_Section):
     impersonal: Words = ()
     tagged: str = ""
     tagwords: Words = ()
+    particles: Words = ()
     adverb: str = ""
 
 
@@ -165,6 +166,7 @@ def _share(words: Sequence[str], stopwords: Sequence[str]) -> float:
     return sum(word in known for word in words) / max(len(words), 1)
 
 
+@lru_cache(maxsize=1024)
 def fold(text: str) -> str:
     """Lower case, typographic apostrophes straightened: how words are compared. Length is kept."""
     return "".join(low if len(low := character.lower()) == 1 else character for character in text).replace("’", "'")

@@ -112,15 +112,14 @@ def find_people(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[M
     definite = alternation(lexicon.definite, spaced=True).pattern
     owners = alternation(_possessives(lexicon), spaced=True).pattern
     kin = alternation(people.kin, spaced=True).pattern
-    for match in re.finditer(rf"{owners}\s+(?:{adjectives}\s+)?(?P<kin>{kin})", folded[:end]):
-        if match.start() >= start:
-            genders = tuple(gender for gender in SINGULAR if match["kin"] in getattr(people, gender))
-            yield Mention(match.start(), match.end(), "kin", genders=genders)
+    relatives = re.compile(rf"{owners}\s+(?:{adjectives}\s+)?(?P<kin>{kin})")
+    for match in relatives.finditer(folded, start, end):
+        genders = tuple(gender for gender in SINGULAR if match["kin"] in getattr(people, gender))
+        yield Mention(match.start(), match.end(), "kin", genders=genders)
     for gender in SINGULAR:
         nouns = alternation(getattr(people, gender), spaced=True).pattern
-        for match in re.finditer(rf"{definite}\s+(?:{adjectives}\s+)?{nouns}", folded[:end]):
-            if match.start() >= start:
-                yield Mention(match.start(), match.end(), "person", genders=(gender,))
+        for match in re.compile(rf"{definite}\s+(?:{adjectives}\s+)?{nouns}").finditer(folded, start, end):
+            yield Mention(match.start(), match.end(), "person", genders=(gender,))
 
 
 def _possessives(lexicon: Lexicon) -> Words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -105,16 +106,21 @@ def name_forms(cast: Sequence[CastName], lexicon: Lexicon) -> tuple[NameForm, ..
 
 
 def _member_forms(index: int, member: CastName, lexicon: Lexicon) -> Iterable[NameForm]:
-    name = " ".join(member.name.split())
+    name = _written(member.name)
     yield NameForm(name, index, Rank.FULL, capital=" " not in name and name[:1].isupper())
     for alias in member.aliases:
-        alias = " ".join(alias.split())
+        alias = _written(alias)
         if alias:
             yield NameForm(alias, index, Rank.FULL, capital=alias[:1].isupper())
     if _HAN_OR_KANA.search(name):
         yield from _unspaced_forms(index, name, lexicon)
     else:
         yield from _spaced_forms(index, member, name, lexicon)
+
+
+def _written(name: str) -> str:
+    """`name` as a cleaned story writes it: composed characters, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _spaced_forms(index: int, member: CastName, name: str, lexicon: Lexicon) -> Iterable[NameForm]:
@@ -137,9 +143,17 @@ def _spaced_forms(index: int, member: CastName, name: str, lexicon: Lexicon) -> 
         for article in lexicon.definite:
             yield NameForm(f"{article} {title}", index, Rank.ROLE, capital=False)
     for first in firsts:
-        for nick in lexicon.nicknames.get(fold(first), ()):
+        for nick in _nicknames(fold(first), lexicon):
             for form in (nick, *(f"{nick} {last}" for last in lasts)):
                 yield NameForm(form, index, Rank.NICKNAME)
+
+
+def _nicknames(first: str, lexicon: Lexicon) -> tuple[str, ...]:
+    """ "Elizabeth" is called Lizzie; "Tom", a short form himself, is called Tommy or Thomas."""
+    if first in lexicon.nicknames:
+        return lexicon.nicknames[first]
+    families = [(full, *short) for full, short in lexicon.nicknames.items() if first in short]
+    return tuple(form for family in families for form in family if form != first and form[:2] == first[:2])
 
 
 def split_titles(words: Sequence[str], lexicon: Lexicon) -> tuple[list[str], list[str]]:

@@ -43,6 +43,7 @@ class PanelMaker:
     sources: list[tuple[int, int]] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
     met: set[int] = field(default_factory=set)
+    named: bool = False
 
     def __post_init__(self) -> None:
         self.cast = self.finder.cast
@@ -57,6 +58,7 @@ class PanelMaker:
             mentions = tuple(mention for a, b in narration for mention in self._mentions(a, b))
             references = resolve(self.text, mentions, find_clauses(self.text, narration, self.lexicon), self.talk)
             self.met.update(member for reference in references for member in reference.members)
+            self.named |= any(mention.kind == "name" for mention in mentions)
             self._warn_of_rivals(unit, references)
             if unit.quotes:
                 self._spoken(number, unit, references)
@@ -130,15 +132,17 @@ class PanelMaker:
         pieces = [(a, b) for a, b in unit.narration() if re.search(r"\w", self.text[a:b])]
         told = [self_contained(self.text, a, b, references, self.cast, self.lexicon) for a, b in pieces]
         words = sentence(self.lexicon.joiner.join(_bare(part) for part in told))
-        manner = self._manner(unit, tag, references)
+        manner = self._manner(unit, tag, references, speakers)
         names = join_names(speakers, self.cast, self.lexicon)
         if names and (not words or manner == []):
             words = f"{names}{self.lexicon.joiner}{self.lexicon.doing[kind]}"
         caption = " … ".join(_bare(self.text[a:b], ends="") for a, b in pieces) if manner is None else ""
         return words or self.text[unit.start : unit.end].strip(), sentence(caption) if caption else ""
 
-    def _manner(self, unit: Unit, tag: Tag | None, references: Sequence[Reference]) -> list[str] | None:
-        """The words of a mere tag besides speaker and verb ("softly"); None where the narration says more than that."""
+    def _manner(
+        self, unit: Unit, tag: Tag | None, references: Sequence[Reference], speakers: Sequence[int]
+    ) -> list[str] | None:
+        """The words of a mere tag besides speaker and verb ("softly", "Bo"); None where the narration says more."""
         if tag is None:
             return None
         covered = [(tag.start, tag.end), *((r.mention.start, r.mention.end) for r in references)]
@@ -146,11 +150,13 @@ class PanelMaker:
         left = "".join(" " if any(start <= i < end for start, end in covered) else self.text[i] for i in stretches)
         words = re.findall(r"\w+", fold(left))
         if not self.lexicon.spaced:
-            known = set("".join(self.lexicon.speech.tagwords))
-            return [] if sum(map(len, words)) <= 2 and set("".join(words)) <= known else None
+            left = "".join(words)
+            manner = [sign for sign in left if sign not in self.lexicon.speech.particles]
+            return manner if len(left) <= 2 and set(manner) <= set("".join(self.lexicon.speech.tagwords)) else None
         adverb = re.compile(self.lexicon.speech.adverb or r"(?!)")
         mere = len(words) <= 3 and all(word in self.lexicon.speech.tagwords or adverb.search(word) for word in words)
-        return words if mere else None
+        others = [self.text[r.mention.start : r.mention.end] for r in references if set(r.members) - set(speakers)]
+        return [*words, *others] if mere else None
 
     def _add(
         self, start: int, end: int, picture: str, members: Sequence[int], *, caption: str, lines: Sequence[Line] = ()

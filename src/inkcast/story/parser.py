@@ -71,7 +71,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
     maker = PanelMaker(text, NameFinder(cast, lexicon), lexicon, find_units(text, quotes, lexicon))
     maker.make()
-    if cast and not maker.met:
+    if cast and not maker.named:
         names = ", ".join(member.name for member in cast[:6])
         raise StoryError(f"the story names nobody of the cast ({names}): use their names in it, or another cast")
     unread = "a quotation is opened but not closed; read to the end of its paragraph"

@@ -9,6 +9,7 @@ from inkcast.story.lexicon import GENDERS, Gender, Lexicon, Words, alternation, 
 from inkcast.story.mentions import Mention, Role
 from inkcast.story.sentences import speech_verbs
 
+_REACH = 60  # characters around a pronoun that decide how it is read
 _Reading = tuple[Gender, Role]
 _ROLES: tuple[Role, ...] = ("reflexive", "subject", "object", "possessive")
 
@@ -35,11 +36,15 @@ def find_clitics(text: str, start: int, end: int, known: Sequence[Mention], lexi
     articles = "|".join(map(re.escape, lexicon.articles)) or r"(?!)"
     pattern = re.compile(rf"(?<=\s)(?:(?:{skipped})\s*)?(?P<clitic>{forms})(?:(?<=')|\s+)(?P<next>\w+)")
     for match in pattern.finditer(folded, start, end):
-        before = len(folded[: match.start()].rstrip())
+        before = match.start() - len(_trailing_blanks(folded, match.start()))
         acted = before in ends or re.search(rf"(?:^|[.!?]\s+)(?:{articles})\s+\w+$", folded[start:before])
         if acted and match["next"] not in lexicon.place.nouns and text[match.start("next")].islower():
             genders = tuple(g for g in GENDERS if match["clitic"] in _of(lexicon, g, "clitic"))
             yield Mention(match.start("clitic"), match.end("clitic"), "pronoun", genders=genders, role="object")
+
+
+def _trailing_blanks(text: str, end: int) -> str:
+    return re.search(r"\s*$", text[max(end - _REACH, 0) : end]).group()  # type: ignore[union-attr]
 
 
 def _of(lexicon: Lexicon, gender: Gender, role: str) -> Words:
@@ -77,7 +82,7 @@ def _owns_next(text: str, start: int, stop: int, right: int, lexicon: Lexicon) -
     word = following.group(1)
     if lexicon.capital_nouns:
         return word[0].isupper()
-    before = re.search(r"(\w+)\s+$", fold(text[:start]))
+    before = re.search(r"(\w+)\s+$", fold(text[max(start - _REACH, 0) : start]))
     if before and before.group(1) in lexicon.ditransitive:
         return False
     return fold(word) not in lexicon.function_words and not word.endswith("ly")
@@ -85,7 +90,7 @@ def _owns_next(text: str, start: int, stop: int, right: int, lexicon: Lexicon) -
 
 def _acts_here(text: str, start: int, left: int, lexicon: Lexicon) -> bool:
     """Whether a form that may be subject or object stands where subjects do: first, or after a speech verb."""
-    before = fold(text[left:start])
+    before = fold(text[max(left, start - _REACH) : start])
     if not before.strip() or before[-1] in "-‐":
         return True
     if re.search(r"[.,;:!?\"”»’“—–]\s*$", before):
@@ -97,7 +102,10 @@ def _acts_here(text: str, start: int, left: int, lexicon: Lexicon) -> bool:
 
 
 def _plural_verb(text: str, start: int, stop: int, lexicon: Lexicon) -> bool:
-    around = [*re.findall(r"(\w+)\W*$", text[:start]), *re.findall(r"^\W*(\w+)", text[stop:])]
+    around = [
+        *re.findall(r"(\w+)\W*$", text[max(start - _REACH, 0) : start]),
+        *re.findall(r"^\W*(\w+)", text[stop : stop + _REACH]),
+    ]
     return (
         any(re.search(lexicon.plural_verb, fold(word)) and word[0].islower() for word in around)
         if lexicon.plural_verb

@@ -7,6 +7,7 @@ inside of quotations, and quotations cut off from their tags (`「…」と健�
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ from inkcast.story.lexicon import Lexicon, alternation, fold
 from inkcast.story.quotes import Quote
 
 _TERMINAL = ".!?…。!?"
+_LONGEST_TITLE = 30  # characters
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -39,8 +41,9 @@ def find_units(text: str, quotes: Sequence[Quote], lexicon: Lexicon) -> tuple[Un
     units: list[Unit] = []
     start = 0
     breaks = [*((match.start(), match.end()) for match in _PARAGRAPH.finditer(text)), (len(text), len(text))]
+    starts = [quote.start for quote in quotes]
     for number, (end, following) in enumerate(breaks):
-        inside = [quote for quote in quotes if start <= quote.start < end]
+        inside = quotes[bisect_left(starts, start) : bisect_left(starts, end)]
         units.extend(_paragraph_units(text, start, end, number, inside, lexicon))
         start = following
     return tuple(units)
@@ -51,14 +54,13 @@ def _paragraph_units(
 ) -> list[Unit]:
     masked = _mask(text, start, end, quotes)
     cuts = {start + cut for cut in _sentence_cuts(masked, lexicon)}
-    cuts = {cut for cut in cuts if not any(quote.start < cut < quote.end for quote in quotes)}
-    cuts -= {cut for cut in cuts if _after_abbreviation(text[start:cut], lexicon)}
+    cuts -= {cut for cut in cuts if _after_abbreviation(text[max(start, cut - _LONGEST_TITLE) : cut], lexicon)}
     for index, quote in enumerate(quotes):
         here = _skip_spaces(text, quote.end, end)
         following = quotes[index + 1] if index + 1 < len(quotes) else None
         rest = text[here : following.start if following else end]
         joined = not _is_told(text, start, quote) and _continues(text, quote, rest, lexicon)
-        cuts = {cut for cut in cuts if not quote.end <= cut <= here}
+        cuts.difference_update(range(quote.start + 1, here + 1))
         if not joined and _ends(text, quote, rest):
             cuts.add(here)
         if (
@@ -67,12 +69,18 @@ def _paragraph_units(
             and _is_bare_tag(rest, lexicon)
             and not _answered(text, quotes, index + 1, end, lexicon)
         ):
-            cuts = {cut for cut in cuts if not here < cut <= following.start}
-    edges = sorted({start, end, *(cut for cut in cuts if start < cut < end)})
-    spans = [(a, b) for a, b in pairwise(edges) if text[a:b].strip()]
+            cuts.difference_update(range(here + 1, following.start + 1))
+    starts = [quote.start for quote in quotes]
+    spans: list[tuple[int, int]] = []
+    for a, b in pairwise(sorted({start, end, *(cut for cut in cuts if start < cut < end)})):
+        if re.search(r"\w", text[a:b]) or not spans:
+            spans.append((a, b))
+        else:
+            spans[-1] = (spans[-1][0], b)
     return [
-        Unit(a, b, number, tuple(quote for quote in quotes if a <= quote.start < b))
+        Unit(a, b, number, tuple(quotes[bisect_left(starts, a) : bisect_left(starts, b)]))
         for a, b in (_trim(text, a, b) for a, b in spans)
+        if re.search(r"\w", text[a:b])
     ]
 
 
@@ -111,7 +119,10 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _is_told(text: str, start: int, quote: Quote) -> bool:
     """Whether the words before the quotation lead into it: 'Ann said, "…"'."""
-    return text[start : quote.start].rstrip()[-1:] in (",", ":", ",", ":") and quote.said(text)[-1:] in _TERMINAL
+    return (
+        text[max(start, quote.start - 4) : quote.start].rstrip()[-1:] in (",", ":", ",", ":")
+        and quote.said(text)[-1:] in _TERMINAL
+    )
 
 
 def _ends(text: str, quote: Quote, rest: str) -> bool:
