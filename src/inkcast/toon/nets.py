@@ -94,21 +94,32 @@ class SceneOracle(nn.Module):
 class LookOracle(nn.Module):
     """Reads one subject off a square crop around it; the fourth channel is 1 inside the subject's box.
 
-    The last features keep a coarse grid (4 rows), since hair is above the top and the top above the bottom.
+    Each question has a query of its own and answers from what it attends to: hair, top and trousers lie in different
+    places, which move with pose and shot.
     """
 
     side = 80
 
-    def __init__(self, widths: Sequence[int] = (24, 40, 72, 112), hidden: int = 192) -> None:
+    def __init__(self, widths: Sequence[int] = (24, 40, 72, 112), dim: int = 96) -> None:
         super().__init__()
         self.trunk = Trunk(widths, channels=4)
-        self.mix = nn.Sequential(nn.Linear(widths[-1] * 4 * 3, hidden), nn.SiLU(), nn.Dropout(0.1))
-        self.heads = Heads(hidden + 2 * widths[-1], LOOK_HEADS)
+        self.coarse, self.fine = (nn.Conv2d(width, dim, 1) for width in (widths[-1], widths[-2]))
+        self.mix = conv(dim, dim)
+        self.place = nn.Parameter(torch.zeros(dim, 10, 10))
+        self.query = nn.Parameter(torch.randn(len(LOOK_HEADS), dim) * 0.1)
+        self.key = nn.Conv2d(dim, dim, 1)
+        self.heads = nn.ModuleList(nn.Linear(dim + 2 * widths[-1], len(words)) for words in LOOK_HEADS.values())
 
     def forward(self, crops: Float[Tensor, "b 4 s s"]) -> dict[str, Float[Tensor, "b k"]]:
-        x = self.trunk(crops)[-1]
-        grid = rearrange(F.adaptive_avg_pool2d(x, (4, 3)), "b c h w -> b (c h w)")
-        return self.heads(torch.cat([self.mix(grid), pool(x)], dim=1))
+        *_, fine, coarse = self.trunk(crops)
+        x = self.mix(self.fine(fine) + F.interpolate(self.coarse(coarse), scale_factor=2.0)) + self.place
+        attention = torch.einsum("q c, b c h w -> b q h w", self.query, self.key(x)).flatten(2).softmax(-1)
+        seen = torch.einsum("b q p, b c p -> b q c", attention, x.flatten(2))
+        whole = pool(coarse)
+        return {
+            name: head(torch.cat([seen[:, number], whole], dim=1))
+            for number, (name, head) in enumerate(zip(LOOK_HEADS, self.heads, strict=True))
+        }
 
 
 class Oracle(nn.Module):
