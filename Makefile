@@ -1,6 +1,5 @@
 # Every target sets itself up in .venv; `make demo` and `make test` need nothing but Python >= 3.11 and a network (or a pip cache).
 PYTHON := .venv/bin/python
-export OMP_NUM_THREADS ?= 1
 WORKERS ?= 2
 
 .PHONY: help demo test check format bench soak docs wheel clean
@@ -17,11 +16,11 @@ help:
 
 demo:
 	@scripts/setup plain
-	@OMP_NUM_THREADS= scripts/demo
+	@scripts/demo
 
 test:
 	@scripts/setup dev
-	$(PYTHON) -m pytest -n $(WORKERS) $(PYTEST)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS) $(PYTEST)
 
 check:
 	@scripts/setup dev
@@ -42,7 +41,7 @@ bench:
 
 soak:
 	@scripts/setup dev
-	$(PYTHON) -m pytest -m soak $(PYTEST)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m soak $(PYTEST)
 
 docs:
 	@scripts/setup dev

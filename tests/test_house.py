@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -132,6 +134,34 @@ def test_constraints_pin_every_dependency_exactly() -> None:
     needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     missing = [Requirement(line).name for line in needed if Requirement(line).name.lower() not in pins]
     assert missing == []
+
+
+def imported_packages(tree: ast.AST) -> set[str]:
+    """Top-level packages that a module imports anywhere in it."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(str(node.module).partition(".")[0])
+    return names - set(sys.stdlib_module_names)
+
+
+def test_every_import_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {canonical(Requirement(line).name) for line in lines}
+    providers = packages_distributions()
+    sources = [path for folder in ("src", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    ours = {path.stem for path in sources} | {"inkcast", "tests"}
+    for path in sources:
+        for name in imported_packages(ast.parse(path.read_text())) - ours:
+            distributions = {canonical(found) for found in providers.get(name, [name])}
+            assert distributions & declared, f"{path.relative_to(ROOT)} imports {name}: declare it in pyproject.toml"
+
+
+def canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 @pytest.mark.slow
