@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from tests.training import toy
 
@@ -72,3 +73,47 @@ def toy_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def toon_vae_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny untrained autoencoder, 4x smaller, on disk."""
+    from inkcast.toon.base import save_half, vae_from
+
+    folder = tmp_path_factory.mktemp("vae")
+    torch.manual_seed(0)
+    vae = vae_from(size=32, channels=(8, 8, 16), layers=1, latent_channels=4, groups=4)
+    vae.register_to_config(scaling_factor=0.7)
+    save_half(vae, folder)
+    return folder
+
+
+@pytest.fixture
+def toon_unet_recipe(toy_recipe: Callable[..., Recipe], toon_vae_folder: Path, tmp_path: Path) -> Callable[..., Recipe]:
+    """Text-to-image at 32 px with 64 cached pictures; `parameters` change its own table."""
+
+    def make(out: str = "unet", parameters: dict[str, Any] | None = None, **changes: Any) -> Recipe:
+        text = {"hidden": 16, "intermediate": 16, "layers": 2, "heads": 2, "projection": 16}
+        table: dict[str, Any] = {
+            "vae": toon_vae_folder,
+            "cache": tmp_path / "cache",
+            "pictures": 64,
+            "captions": 2,
+            "size": 32,
+            "merges": 50,
+            "data_workers": 0,
+            "show_steps": 2,
+            "unet": {
+                "channels": (8, 16, 16),
+                "transformers": (1, 1, 1),
+                "heads": (1, 2, 2),
+                "groups": 4,
+                "time_dim": 8,
+            },
+            "text": text,
+            "text_2": text,
+        }
+        usual: dict[str, Any] = {"objective": "toon-unet", "parameters": table | (parameters or {}), "steps": 4}
+        return toy_recipe(out, **(usual | changes))
+
+    return make

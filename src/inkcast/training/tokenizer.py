@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from tokenizers.pre_tokenizers import ByteLevel
@@ -27,6 +28,7 @@ class Vocabulary:
         return tokenizer_from(self.tokens, self.merges)
 
 
+@cache
 def toon_vocabulary(seed: int, scenes: int, merges: int) -> Vocabulary:
     """Learned from `scenes` captions with `merges` merges; then every word of a star's name is made one token."""
     rng = generator(seed, "tokenizer")

@@ -184,7 +184,7 @@ class ToonUNet:
 def load_vae(folder: Path, device: torch.device) -> Any:
     """The trained autoencoder, frozen, in fp32."""
     try:
-        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+        vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise TrainingError(f"no autoencoder in {folder} ({reason}): train recipes/toon-vae.toml first") from None
