@@ -106,11 +106,11 @@ def _measure_tails(
 
 
 def _balloon_polygons(outline: SetOutline) -> list[Polygon]:
-    """The balloons of an outline without its tail: closed curves of many points. Necks and tails have two curves."""
-    shapes = [path for path in outline.paths if outline.role == "caption" or len(path) > 7]
-    if outline.role == "thought":
-        shapes = [path for path in shapes if len(path) != 14]  # the trail's bubbles have twelve curves
-    return [flatten(path) for path in shapes]
+    """The balloons of an outline, without its tail (few curves), necks (few curves) and bubbles (eight curves)."""
+    bubble = 10 if outline.role == "thought" else 0
+    return [
+        flatten(path) for path in outline.paths if outline.role == "caption" or (len(path) > 7 and len(path) != bubble)
+    ]
 
 
 def flatten(path: Path, steps: int = 5) -> Polygon:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inkcast.page.crop import fit
@@ -16,6 +16,7 @@ def _faces(draw: st.DrawFn) -> PixelBox:
     return x0, y0, x0 + draw(st.integers(4, 200 - x0)), y0 + draw(st.integers(4, 140 - y0))
 
 
+@settings(deadline=None)
 @given(st.lists(_faces(), max_size=4), st.floats(0.3, 4.0))
 def test_no_face_is_ever_cut(faces: list[PixelBox], aspect: float) -> None:
     figures = [Figure(str(index), face, face) for index, face in enumerate(faces)]

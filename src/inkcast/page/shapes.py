@@ -113,7 +113,7 @@ def circle(centre: Point, radius: float) -> Path:
     return smooth([(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in _EIGHTHS])
 
 
-_EIGHTHS = [math.tau * i / 12 for i in range(12)]
+_EIGHTHS = [math.tau * i / 8 for i in range(8)]
 
 
 def tail(centre: Point, half: Point, tip: Point, width: float) -> Path:
