@@ -53,12 +53,12 @@ class EngineLoss(nn.Module):
 
 
 def training_batch(batch: dict[str, Tensor], words: Tensor) -> TrainingBatch:
-    """References come on white already, so their masks are whole."""
-    known = ("latents", "noise", "timestep", "tokens", "time_ids", "references", "masks", "present", "drop")
+    known = ("latents", "noise", "timestep", "tokens", "time_ids", "references", "reference_masks")
+    known += ("masks", "present", "drop")
     return TrainingBatch(
         text=words,
         references=batch["references"],
-        reference_masks=torch.ones_like(batch["references"][:, :, 0]),
+        reference_masks=batch["reference_masks"],
         masks=batch["masks"],
         present=batch["present"],
         drop=batch["drop"],

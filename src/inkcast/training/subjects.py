@@ -19,7 +19,7 @@ from transformers import CLIPTokenizer
 from inkcast.toon.base import TRAIN_STEPS
 from inkcast.toon.captions import caption
 from inkcast.toon.dataset import sample_scene
-from inkcast.toon.renderer import reference_sheet, render
+from inkcast.toon.renderer import Rendering, reference_sheet, render
 from inkcast.toon.world import Look, Scene, Subject
 from inkcast.training.latents import Latents, scene_of, tokenised
 from inkcast.training.objective import Sample, generator
@@ -33,15 +33,27 @@ def reference_picture(
     subject: Subject, rng: np.random.Generator, size: int, sheets: float
 ) -> UInt8[np.ndarray, "side side 3"]:
     """The subject alone on white, filling a square of `size / 2`: from a sheet (a share `sheets`) or another scene."""
+    return reference_cutout(subject, rng, size, sheets)[0]
+
+
+def reference_cutout(
+    subject: Subject, rng: np.random.Generator, size: int, sheets: float
+) -> tuple[UInt8[np.ndarray, "side side 3"], Bool[np.ndarray, "side side"]]:
+    """`reference_picture`, and where the subject is in it."""
     if rng.random() >= sheets:
         scene = sample_scene(rng, actors=[subject], style="flat")
         front = [replace(actor, view="front") if rng.random() < 0.75 else actor for actor in scene.actors]
         scene = replace(scene, actors=tuple(front), time="day" if rng.random() < 0.7 else scene.time)
         drawn = render(scene, size)
         if (drawn.instances == 1).mean() >= FEWEST_PIXELS:
-            return on_white(drawn.image, drawn.instances == 1, size // 2)
-    drawn = reference_sheet(subject, size, "front" if rng.random() < 0.8 else "side")
-    return on_white(drawn.image, drawn.instances == 1, size // 2)
+            return cut_out(drawn, size // 2)
+    return cut_out(reference_sheet(subject, size, "front" if rng.random() < 0.8 else "side"), size // 2)
+
+
+def cut_out(drawn: Rendering, side: int) -> tuple[UInt8[np.ndarray, "side side 3"], Bool[np.ndarray, "side side"]]:
+    """The first actor on white, and its mask."""
+    mask = drawn.instances == 1
+    return on_white(drawn.image, mask, side), on_white(np.zeros_like(drawn.image), mask, side)[..., 0] < 255
 
 
 def nameless(scene: Scene) -> Scene:
@@ -88,18 +100,23 @@ class Subjects:
             "timestep": torch.tensor(int(rng.integers(TRAIN_STEPS))),
             "tokens": torch.tensor(tokenised(self.tokenizer, [text])[0]),
             "time_ids": torch.tensor([side, side, 0.0, 0.0, side, side]),
-            "references": self._references([actor.subject for actor in scene.actors], rng),
+            **self._references([actor.subject for actor in scene.actors], rng),
             "masks": masks,
             "present": present,
             "drop": torch.tensor(bool(rng.random() < self.drop_subjects)),
         }
 
-    def _references(self, subjects: Sequence[Subject], rng: np.random.Generator) -> Float[Tensor, "subjects 3 s s"]:
-        size = self.latents.plan.size
-        pictures = np.full((self.most, size // 2, size // 2, 3), 255, np.uint8)
+    def _references(self, subjects: Sequence[Subject], rng: np.random.Generator) -> Sample:
+        """`references` [subjects, 3, s, s] in [0, 1] and `reference_masks` [subjects, s, s]; white where nobody is."""
+        side = self.latents.plan.size // 2
+        pictures = np.full((self.most, side, side, 3), 255, np.uint8)
+        masks = np.zeros((self.most, side, side), np.float32)
         for place, subject in enumerate(subjects):
-            pictures[place] = reference_picture(subject, rng, size, self.sheets)
-        return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+            pictures[place], masks[place] = reference_cutout(subject, rng, self.latents.plan.size, self.sheets)
+        return {
+            "references": torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
+            "reference_masks": torch.from_numpy(masks),
+        }
 
     def _masks(self, scene: Scene) -> tuple[Float[Tensor, "subjects s s"], Bool[Tensor, subjects]]:
         size = self.latents.plan.size
