@@ -17,7 +17,8 @@ from tests.easel_fake import FakeEasels
 from typer.testing import CliRunner, Result
 
 from inkcast.cli import app
-from inkcast.cli.inputs import gather_cast, read_story
+from inkcast.cli.inputs import gather_cast
+from inkcast.cli.story import read_parsed
 from inkcast.drawing.record import read_record
 from inkcast.errors import CastError, PictureError, StoryError, UsageError
 from inkcast.story.script import load_script
@@ -73,6 +74,13 @@ def test_make_reads_standard_input_and_scripts(make: Make, place: Path) -> None:
     assert make(story="-", input=STORY).exit_code == 0
     assert make(story="out/script.yaml", out="second").exit_code == 0
     assert (place / "second" / "comic.pdf").read_bytes() == (place / "out" / "comic.pdf").read_bytes()
+
+
+def test_make_reads_storyboards_and_screenplays(make: Make, place: Path) -> None:
+    (place / "play.fountain").write_text("INT. LIBRARY - NIGHT\n\nAnn Lee reads.\n\nANN LEE\nWho is there?\n")
+    result = make(story="play.fountain")
+    assert result.exit_code == 0, result.stderr
+    assert "library" in read_record(place / "out").panels[0].prompt.lower()
 
 
 def test_make_refuses_an_existing_folder_in_one_line(make: Make, place: Path) -> None:
@@ -146,19 +154,19 @@ def test_a_name_may_carry_pronouns_and_a_noun(
 def test_a_story_that_is_no_text_is_refused(place: Path, data: bytes, message: str) -> None:
     Path("bad.txt").write_bytes(data)
     with pytest.raises(StoryError, match=message):
-        read_story("bad.txt")
+        read_parsed("bad.txt", ())
 
 
 @pytest.mark.parametrize("source", ["missing.txt", ".", "a\0b", "missing.yaml"])
 def test_a_story_that_is_not_there_is_refused(place: Path, source: str) -> None:
     with pytest.raises(StoryError):
-        read_story(source)
+        read_parsed(source, ())
 
 
 def test_a_story_longer_than_a_novel_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"word " * 10**6)))
     with pytest.raises(StoryError, match="longer than 4 MB"):
-        read_story("-")
+        read_parsed("-", ())
 
 
 def test_errors_of_a_cast_have_classes(place: Path) -> None:

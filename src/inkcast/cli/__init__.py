@@ -34,6 +34,8 @@ COMMANDS = {
     "make": Entry("inkcast.cli.make", "Draw a comic from a story and a cast."),
     "redraw": Entry("inkcast.cli.page", "Draw one panel of a finished comic again."),
     "page": Entry("inkcast.cli.page", "Letter and lay out a finished comic again, without drawing."),
+    "script": Entry("inkcast.cli.story", "Write the script of a story to standard output."),
+    "styles": Entry("inkcast.cli.story", "List the drawing styles by group."),
     "cast": Entry("inkcast.cli.cast", "Keep characters between comics.", group=True),
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
     "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
@@ -50,6 +52,8 @@ def load_command(name: str) -> Any:
     group = typer.main.get_group(import_module(entry.module).app)
     command = group if entry.group else group.commands[name]
     command.name = name
+    if entry.group:
+        command.help = entry.help
     return command
 
 
@@ -89,7 +93,7 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. `--debug` may stand anywhere; being terminated unwinds like Ctrl-C, so nothing stays half-written."""
+    """Entry point. `--debug` may stand anywhere; termination unwinds like Ctrl-C, so nothing stays half-written."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if DEBUG in arguments:
         arguments = [DEBUG, *(argument for argument in arguments if argument != DEBUG)]

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inkcast.errors import CastError, StoryError, UsageError
@@ -14,26 +13,9 @@ from inkcast.files import shown
 
 if TYPE_CHECKING:
     from inkcast.cast.character import Character
-    from inkcast.story.script import Script
 
 LONGEST_STORY = 4 * 10**6  # bytes
 SCRIPTS = (".yaml", ".yml")
-
-
-def read_story(source: str) -> str | Script:
-    """A text file, standard input for "-", or a script by its suffix .yaml.
-
-    Raises:
-        StoryError: missing, empty, too long, not text, or not a script.
-    """
-    if Path(source).suffix.lower() in SCRIPTS:
-        from inkcast.story.script import load_script
-
-        return load_script(Path(source))
-    text = decoded(story_bytes(source), source)
-    if not text.strip():
-        raise StoryError(f"the story {shown(source)} is empty: write at least one sentence")
-    return text
 
 
 def story_bytes(source: str) -> bytes:
@@ -60,6 +42,8 @@ def decoded(data: bytes, source: str) -> str:
         ) from error
     if "\0" in text:
         raise StoryError(f"the story {shown(source)} is not text: it holds null characters")
+    if not text.strip():
+        raise StoryError(f"the story {shown(source)} is empty: write at least one sentence")
     return text
 
 

@@ -25,7 +25,10 @@ app = typer.Typer()
 
 @app.command()
 def make(
-    story: Annotated[str, typer.Argument(help="A text, '-' for standard input, or a script.yaml.")],
+    story: Annotated[
+        str,
+        typer.Argument(help="A text, Markdown, .fountain, AnyStory .json, a script.yaml, or '-' for standard input."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="A folder, or a file: .pdf, .cbz, .epub, .png.")],
     cast: Annotated[
         list[str] | None,
@@ -34,6 +37,9 @@ def make(
             help="NAME=PICTURE, 'NAME (she)=…' or 'NAME (he, a bear)=…', once per picture; or a NAME of the library.",
         ),
     ] = None,
+    llm: Annotated[
+        str, typer.Option("--llm", help="Read the story with a language model, PROVIDER:MODEL; see  inkcast script.")
+    ] = "",
     engine: Annotated[
         str,
         typer.Option("--engine", help="The method that keeps characters consistent; any-story where the base has it."),
@@ -63,13 +69,16 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comic at --out.")] = False,
 ) -> None:
     """Draw a comic from a story and a cast."""
-    from inkcast.cli.inputs import gather_cast, read_story
+    from inkcast.cli.inputs import gather_cast
+    from inkcast.cli.story import read_parsed
     from inkcast.drawing.choices import Drawing
+    from inkcast.events import Note
     from inkcast.page.layout import PageOptions
+    from inkcast.story.names import CastName
 
     page = PageOptions(**page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed))
-    text = read_story(story)
     characters = gather_cast(cast or [])
+    parsed = read_parsed(story, tuple(CastName(one.name, one.pronouns, one.aliases) for one in characters), llm)
     drawing = Drawing(
         engine=engine,
         base=base,
@@ -88,5 +97,7 @@ def make(
     with showing_progress() as report:
         from inkcast.comic import draw_comic
 
-        draw_comic(text, characters, drawing, out, page=page, overwrite=overwrite, report=report)
+        for warning in parsed.warnings:
+            report(Note(str(warning)))
+        draw_comic(parsed.script, characters, drawing, out, page=page, overwrite=overwrite, report=report)
     typer.echo(str(out))
