@@ -63,6 +63,7 @@ OBJECTIVES: Mapping[str, Entry] = {
     "toon-vae": Entry("inkcast.training.toon_vae", "the toon base's autoencoder, on pictures drawn on the fly"),
     "toon-unet": Entry("inkcast.training.toon_unet", "the toon base's UNet and text encoders, on cached latents"),
     "ip-adapter": Entry("inkcast.training.ip_adapter", "the IP-Adapter baseline, over a frozen toon base"),
+    "any-story": Entry("inkcast.training.any_story", "AnyStory, over a frozen base: subject encoder, then router"),
 }
 
 

@@ -34,8 +34,8 @@ def squares(references: tuple[Reference, ...], side: int) -> Squares:
     for reference in references:
         picture, mask = np.asarray(reference.image.convert("RGB")), subject_mask(reference)
         pictures.append(on_white(picture, mask, side))
-        masks.append(255 - on_white(np.zeros_like(picture), mask, side))
-    return Squares(to_tensor(np.stack(pictures)), to_tensor(np.stack(masks))[:, :1])
+        masks.append(on_white(np.zeros_like(picture), mask, side)[..., :1] < 255)
+    return Squares(to_tensor(np.stack(pictures)), torch.from_numpy(np.stack(masks)).permute(0, 3, 1, 2).float())
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ class AnyStory:
         tensors = {"tokens": self.parts.encoder.tokens(clip).mean(dim=0, keepdim=True), "reference": reference}
         if self.parts.router is not None:
             tensors["routing"] = self.parts.router.features(clip).mean(dim=0, keepdim=True)
-        return Identity(self.name, self.digest, {name: x.float().cpu() for name, x in tensors.items()})
+        return Identity(self.name, self.digest, {name: x.float().cpu().contiguous() for name, x in tensors.items()})
 
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
@@ -143,12 +143,15 @@ class AnyStory:
     def _router(self, people: Sequence[Prepared], options: Options) -> CastRouter:
         router = self.parts.router
         assert router is not None
-        place = self._background()[1]
-        features = [one.identity.tensors["routing"].to(place) for one in people]
-        return router.route(torch.stack([*features, place], dim=1), refine=options.router == "refined")
+        features = [self._tensor(one.identity, "routing") for one in people]
+        return router.route(torch.stack([*features, self._background()[1]], dim=1), refine=options.router == "refined")
 
     def _clip(self, features: Tensor) -> Tensor:
         return features.to(self.base.device, self.base.dtype)
+
+    def _tensor(self, identity: Identity, name: str) -> Tensor:
+        # A copy: what was read from a file may lie unaligned, and then products differ in their last bits.
+        return identity.tensors[name].to(self.base.device, self.base.dtype, copy=True)
 
     def _background(self) -> tuple[Projected, Float[Tensor, "1 features"]]:
         """E_{N+1} projected and R_{N+1}: those of the zero image."""
@@ -164,16 +167,16 @@ class AnyStory:
         known = self._prepared.get(member.id)
         if known is None or known.identity is not identity:
             check_identity(identity, self.name, self.digest, member.name)
-            known = Prepared(identity, self.parts.encoder.to_subject(self._clip(identity.tensors["tokens"])), {})
+            known = Prepared(identity, self.parts.encoder.to_subject(self._tensor(identity, "tokens")), {})
         if reference and not known.reference:
-            known = replace(known, reference=self._reference(identity.tensors["reference"]))
+            known = replace(known, reference=self._reference(self._tensor(identity, "reference")))
         self._prepared[member.id] = known
         return known
 
     def _reference(self, masked: Float[Tensor, "1 latents_and_mask height width"]) -> Projected:
         """K-tilde, V-tilde = G^l W-tilde (under eq. 6)."""
         net = self.parts.reference_net.to(self.base.device)
-        features = net(masked.to(self.base.device, self.base.dtype), self.base.side // 2)
+        features = net(masked, self.base.side // 2)
         if self._offloaded:
             net.to("cpu")
         return self.parts.encoder.to_reference(features)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from inkcast.engines.any_story.encoder import masked_latents
@@ -18,7 +18,7 @@ from inkcast.engines.any_story.router import CastRouter, RouterNet, gumbel_gate
 from inkcast.engines.any_story.weights import Parts
 from inkcast.engines.engine import TrainingBatch
 from inkcast.errors import EngineError
-from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer, Router
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit, resolutions
 from inkcast.sdxl.image_encoder import ImageEncoder
@@ -28,12 +28,26 @@ Gates = Literal["open", "masks"]
 
 
 @dataclass(frozen=True)
+class SometimesCoarse:
+    """A cast's router whose `coarse` rows stop at the coarse map."""
+
+    router: CastRouter
+    coarse: Bool[Tensor, " rows"]
+
+    def __call__(
+        self, layer: Layer, latents: Float[Tensor, "rows pixels channels"]
+    ) -> Float[Tensor, "rows subjects pixels"]:
+        first = replace(self.router, refine=False)(layer, latents)
+        return torch.where(self.coarse.view(-1, 1, 1), first, self.router(layer, latents))
+
+
+@dataclass(frozen=True)
 class AnyStoryTrainee:
     """One training stage. References come whole, and are put on white by their masks.
 
     `gates` of stage 1: "open" lets subjects act everywhere, as the paper trains single subjects; "masks" holds each to
     its instance and gives the rest to the background, so that pictures of several teach too.
-    `coarse_share` of stage 2's batches stop at the coarse map, whose threshold passes no gradient of its own.
+    A `coarse_share` of stage 2's rows stop at the coarse map, whose threshold passes no gradient of its own.
     """
 
     base: Backbone
@@ -80,11 +94,11 @@ class AnyStoryTrainee:
             return {"present": batch.present, "regions": batch.masks if self.gates == "masks" else None}
         return {"router": self._cast_router(batch, clip, place), "gate": gumbel_gate}
 
-    def _cast_router(self, batch: TrainingBatch, clip: Tensor, place: Tensor) -> CastRouter:
+    def _cast_router(self, batch: TrainingBatch, clip: Tensor, place: Tensor) -> Router:
         features = self._router.features(clip)[_with_background(place)]
         present = torch.cat([batch.present, torch.ones_like(batch.present[:, :1])], dim=1)
-        refine = bool(torch.rand(()) >= self.coarse_share)
-        return self._router.route(features, present, refine=refine)
+        coarse = torch.rand(place.shape[0], device=place.device) < self.coarse_share
+        return SometimesCoarse(self._router.route(features, present), coarse)
 
     def _reference(
         self, pictures: Float[Tensor, "present 3 h w"], masks: Float[Tensor, "present 1 h w"]

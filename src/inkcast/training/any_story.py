@@ -1,0 +1,247 @@
+"""AnyStory on toon (arXiv 2501.09503, section 3.4): stage 1 trains the subject encoder, stage 2 the router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from inkcast.cast.character import Character, CharacterId
+from inkcast.engines.any_story.engine import AnyStory
+from inkcast.engines.any_story.options import Options
+from inkcast.engines.any_story.router import RouterSize
+from inkcast.engines.any_story.routes import colours
+from inkcast.engines.any_story.segment import mean_map
+from inkcast.engines.any_story.trainee import AnyStoryTrainee, Gates, unread_parameters
+from inkcast.engines.any_story.weights import (
+    Parts,
+    fresh_parts,
+    load_encoder,
+    load_reference_net,
+    make_router,
+    save_encoders,
+    save_router,
+)
+from inkcast.engines.engine import Member, PanelPrompt, Style
+from inkcast.errors import TrainingError
+from inkcast.images import Reference
+from inkcast.sampling.sampler import DrawSettings, Step, draw
+from inkcast.sdxl.backbone import Backbone, load_backbone
+from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
+from inkcast.sdxl.resampler import ResamplerSize
+from inkcast.toon.dataset import sample_look
+from inkcast.training.engine_loss import EngineLoss
+from inkcast.training.latents import open_cache
+from inkcast.training.objective import Sample, Source, generator
+from inkcast.training.recipe import Recipe, Table
+from inkcast.training.subjects import Subjects, reference_cutout
+
+SHOWN = (
+    (("girl",), "waving on the beach"),
+    (("robot",), "running in the street at night"),
+    (("bear",), "reading a book in the library"),
+    (("girl", "boy"), "shaking hands in the park"),
+    (("cat", "bear"), "standing in the forest"),
+    (("girl", "girl"), "standing in the castle"),
+)
+
+
+class QFormerSize(Table):
+    """A QFormer: `depth` layers of `channels` in `heads`; `out` is the width of the routing feature (router only)."""
+
+    channels: int = 128
+    depth: int = 4
+    heads: int = 4
+    head_dim: int = 32
+    widening: int = 2
+
+    def resampler(self, features: int, out: int, queries: int) -> ResamplerSize:
+        return ResamplerSize(
+            features, out, self.channels, self.depth, self.heads, self.head_dim, queries, self.widening
+        )
+
+
+class RouterTable(Table):
+    """The router: its one-query QFormer, the routing feature's width, the masked cross-attention's heads."""
+
+    qformer: QFormerSize = QFormerSize(channels=96, heads=3)
+    features: int = 96
+    heads: int = 2
+    head_dim: int = 32
+
+
+class Parameters(Table):
+    """Where base, cache and image encoder lie, what is trained, how pictures and references vary.
+
+    `encoders` is the folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
+    share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
+    without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
+    """
+
+    base: Path
+    cache: Path
+    image_encoder: Path
+    stage: Literal[1, 2]
+    encoders: Path | None = None
+    tokens: int = 16
+    qformer: QFormerSize = QFormerSize()
+    router: RouterTable = RouterTable()
+    gates: Gates = "masks"
+    most: int = 2
+    drop_text: float = 0.05
+    drop_subjects: float = 0.1
+    sheets: float = 0.4
+    augment: float = 0.5
+    unnamed: float = 0.15
+    route_weight: float = 0.1
+    coarse_share: float = 0.25
+    snr_gamma: float = 5.0
+    int8: bool = True
+    guidance: float = 4.0
+    show_steps: int = 25
+
+
+@dataclass(frozen=True)
+class Varied:
+    """Samples of `subjects` with references turned, cropped or padded, and now and then a subject nobody asked for."""
+
+    subjects: Subjects
+    augment: float
+    unnamed: float
+    seed: int
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = generator(self.seed, "varied", index)
+        sample = dict(self.subjects[index])
+        pictures, masks = sample["references"].numpy().copy(), sample["reference_masks"].numpy().copy()
+        for place in range(len(pictures)):
+            if rng.random() < self.augment:
+                pictures[place], masks[place] = varied(pictures[place], masks[place], rng)
+        present, instances = sample["present"].clone(), sample["masks"].clone()
+        if rng.random() < self.unnamed and present.sum() > 1:
+            left_out = int(rng.choice(np.flatnonzero(present.numpy())))
+            present[left_out], instances[left_out] = False, 0.0
+        found = {"references": torch.from_numpy(pictures), "reference_masks": torch.from_numpy(masks)}
+        return {**sample, **found, "present": present, "masks": instances}
+
+
+def varied(
+    picture: Float[np.ndarray, "3 s s"], mask: Float[np.ndarray, "s s"], rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "3 s s"], Float[np.ndarray, "s s"]]:
+    """Random rotation, cropping and padding (section 3.4), in one turn, zoom and shift; white comes in at the edges."""
+    side = mask.shape[-1]
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-15, 15), rng.uniform(0.75, 1.35))
+    matrix[:, 2] += rng.uniform(-0.1, 0.1, 2) * side
+
+    def warped(x: np.ndarray, outside: float, how: int) -> np.ndarray:
+        return cv2.warpAffine(
+            x, matrix, (side, side), flags=how, borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 3
+        )
+
+    turned = warped(np.ascontiguousarray(picture.transpose(1, 2, 0)), 1.0, cv2.INTER_LINEAR)
+    return turned.transpose(2, 0, 1), warped(mask, 0.0, cv2.INTER_NEAREST)
+
+
+@dataclass
+class AnyStoryTraining:
+    module: EngineLoss
+    source: Source
+    base: Backbone
+    encoder: ImageEncoder
+    parts: Parts
+    parameters: Parameters
+    seed: int
+
+    def picture(self) -> UInt8[Tensor, "h w 3"]:
+        """Unseen characters over what is drawn of them, over the mean routing map of the first (stage 2)."""
+        options = Options() if self.parts.router is not None else Options(router="off")
+        engine = AnyStory(self.base, self.encoder, self.parts, options=options)
+        columns = [self._column(engine, number) for number in range(len(SHOWN))]
+        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
+
+    def _column(self, engine: AnyStory, number: int) -> UInt8[np.ndarray, "h w 3"]:
+        kinds, doing = SHOWN[number]
+        side, rng = self.base.side, generator(self.seed, "shown", number)
+        cut = [reference_cutout(sample_look(rng, "validation", kind), rng, side, sheets=1.0) for kind in kinds]
+        members = tuple(Member(CharacterId(f"{number}/{n}"), kind, f"a {kind}") for n, kind in enumerate(kinds))
+        cast = {
+            member.id: engine.encode(Character(member.id, member.name, (_reference(picture, mask),)))
+            for member, (picture, mask) in zip(members, cut, strict=True)
+        }
+        words = " and ".join(f"a {kind}" for kind in kinds)
+        conditioning = engine.condition(PanelPrompt((f"{words} {doing}",), members), cast, Style())
+        settings = DrawSettings((side, side), self.parameters.show_steps, self.parameters.guidance, seed=number)
+        maps: list[np.ndarray] = []
+
+        def note(step: Step) -> None:
+            if step.trace.routing:
+                size = (step.latents.shape[-2], step.latents.shape[-1])
+                maps.append(mean_map(list(step.trace.routing.values()), size)[-1, 0].float().cpu().numpy())
+
+        drawn = np.asarray(draw(self.base, conditioning, settings, on_step=note)[0])
+        strip = np.concatenate([picture for picture, _ in cut], axis=1)
+        rows = [np.asarray(Image.fromarray(strip).resize((side, side // 2))), drawn]
+        if maps:
+            rows.append(np.asarray(Image.fromarray(colours(np.mean(maps, axis=0))).resize((side, side))))
+        return np.concatenate(rows)
+
+    def export(self, folder: Path) -> None:
+        """What the engine loads: stage 1 its two encoders, stage 2 these and the router."""
+        save_encoders(self.parts, folder, int8=self.parameters.int8)
+        if self.parts.router is not None:
+            save_router(self.parts.router, folder, int8=self.parameters.int8)
+
+
+def _reference(picture: UInt8[np.ndarray, "s s 3"], mask: np.ndarray) -> Reference:
+    return Reference(Image.fromarray(picture), "", mask=Image.fromarray(mask.astype(np.uint8) * 255))
+
+
+def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) -> Parts:
+    """Stage 1: fresh, from the UNet. Stage 2: stage 1's, with a fresh router."""
+    table = parameters.router
+    router = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
+    if parameters.stage == 1:
+        channels = base.unet.config.cross_attention_dim
+        return fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
+    if parameters.encoders is None:
+        raise TrainingError("stage 2 needs stage 1's export: set parameters.encoders to its folder")
+    folder = parameters.encoders
+    return Parts(load_encoder(base, folder), load_reference_net(base, folder), make_router(base.unet, router))
+
+
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnyStoryTraining:
+    base = load_backbone(parameters.base, device=device, dtype=torch.float32)
+    encoder = load_image_encoder(parameters.image_encoder, device=device)
+    parts = make_parts(parameters, base, encoder)
+    for part in parts.modules():
+        part.to(device).requires_grad_(False)
+    trainee = AnyStoryTrainee(
+        base, encoder, parts, parameters.stage, parameters.gates, parameters.route_weight, parameters.coarse_share
+    )
+    module = EngineLoss(base, trainee, parameters.snr_gamma)
+    if parameters.stage == 1:
+        unread = unread_parameters(base.unet)
+        for name, parameter in parts.reference_net.named_parameters():
+            parameter.requires_grad_(name not in unread)
+    if recipe.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    subjects = Subjects(
+        latents=open_cache(parameters.cache),
+        tokenizer=base.tokenizers[0],
+        scale=float(base.vae.config.scaling_factor),
+        most=parameters.most,
+        drop_text=parameters.drop_text,
+        drop_subjects=parameters.drop_subjects,
+        sheets=parameters.sheets,
+        seed=recipe.seed,
+    )
+    source = Varied(subjects, parameters.augment, parameters.unnamed, recipe.seed)
+    return AnyStoryTraining(module, source, base, encoder, parts, parameters, recipe.seed)
