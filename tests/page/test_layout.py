@@ -122,10 +122,25 @@ def test_a_splash_reaches_into_the_bleed() -> None:
     assert (page.width, page.height, page.bleed) == (148.0, 210.0, 3.0)
 
 
-def test_too_much_text_for_any_page_is_refused_with_the_panel() -> None:
-    panels = (Panel(description="p"), Panel(description="p", dialogue=(Line(text="word " * 9000),)))
-    with pytest.raises(PageError, match=r"panel 2 holds 45000 letters.*split"):
-        arrange(Script(panels=panels), PageOptions())
+@pytest.mark.parametrize(
+    ("options", "panel", "letters"),
+    [
+        (PageOptions(), Panel(description="p", dialogue=(Line(text="word " * 9000),)), 45000),
+        (PageOptions(), Panel(description="p", caption="word " * 90000), 450000),
+        (PageOptions(layout="classic-9"), Panel(description="p", caption="word " * 1000), 5000),
+    ],
+)
+def test_too_much_text_is_refused_before_anything_is_drawn(options: PageOptions, panel: Panel, letters: int) -> None:
+    panels = (Panel(description="p", caption="c"), panel, *(Panel(description="p"),) * 7)
+    with pytest.raises(
+        PageError, match=rf"panel 2 holds {letters} letters, more than its \d+ x \d+ mm can show.*split"
+    ):
+        arrange(Script(panels=panels), options)
+
+
+def test_letters_without_a_font_are_told_before_anything_is_drawn() -> None:
+    with pytest.raises(PageError, match=r"panel 1, caption: no font has"):
+        arrange(Script(panels=(Panel(description="p", caption="\U00012000"),)), PageOptions())
 
 
 def test_an_empty_script_is_refused() -> None:

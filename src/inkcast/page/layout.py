@@ -9,7 +9,8 @@ from inkcast.errors import PageError
 from inkcast.page.options import PageOptions
 from inkcast.page.packing import pack
 from inkcast.page.patterns import LAYOUTS, Box, Split, capacity, cells
-from inkcast.page.weighing import Weight, caption_height, captions_below, weigh
+from inkcast.page.typeface import needs_system_fonts
+from inkcast.page.weighing import Weight, caption_height, captions_below, check_room, weigh
 from inkcast.story.script import Script
 
 __all__ = ["LAYOUTS", "Frame", "PageLayout", "PageOptions", "arrange"]
@@ -53,13 +54,19 @@ class PageLayout:
 
 
 def arrange(script: Script, options: PageOptions) -> tuple[PageLayout, ...]:
-    """The pages of a script. Raises PageError where a panel holds more text than a page can."""
+    """The pages of a script. Raises PageError for text that has no font or no room."""
     if not script.panels:
         raise PageError("the script has no panels: nothing to lay out")
+    needs_system_fonts(script, options)  # letters that nobody can print are told before anything is drawn
     weights = [weigh(script, index, options) for index in range(len(script.panels))]
-    pattern = options.pattern
-    if pattern.heights:
-        return _strip(script, weights, options)
+    pages = _strip(script, weights, options) if options.pattern.heights else _sheets(script, weights, options)
+    for frame in (frame for page in pages for frame in page.frames):
+        strip = frame.caption[3] - frame.caption[1] if frame.caption else 0.0
+        check_room(script, frame.panel, frame.width, frame.height + strip, options)
+    return pages
+
+
+def _sheets(script: Script, weights: list[Weight], options: PageOptions) -> tuple[PageLayout, ...]:
     title = _title_height(script, options)
     pages: list[PageLayout] = []
     start = 0

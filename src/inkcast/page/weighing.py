@@ -15,7 +15,8 @@ CAPTION_SIZE = 0.95  # caption text relative to speech
 CAPTION_PADDING = 1.1  # millimetres above and below a caption
 _BALLOON_COVER = 2.6  # area of a balloon over the area of its text
 _SHARE = 0.42  # of a picture that balloons may cover
-_SMALLEST = 0.62  # how far text may shrink before a panel is too small for it
+_CAPTION_COVER = 1.4  # area of a caption's box over the area of its text
+_SMALLEST, _FULL = 0.5, 0.8  # how far text may shrink, and how full a frame may get, before there is too much of it
 _ASPECTS = {"wide": 1.7, "long": 1.7, "establishing": 1.9, "panorama": 2.0, "close": 1.05, "medium": 1.25, "full": 0.9}
 
 
@@ -56,7 +57,7 @@ def caption_height(script: Script, index: int, width: float, options: PageOption
 
 
 def weigh(script: Script, index: int, options: PageOptions) -> Weight:
-    """Raises PageError where even a page of its own cannot hold the panel's text at a readable size."""
+    """What a panel asks for: more where it opens or ends the story, shows several people or must hold much text."""
     panel = script.panels[index]
     importance = 1.0 + 0.35 * (index == 0) + 0.2 * (index == len(script.panels) - 1)
     importance += 0.12 * max(0, len(panel.characters) - 1) + 0.25 * bool(panel.effects)
@@ -64,23 +65,29 @@ def weigh(script: Script, index: int, options: PageOptions) -> Weight:
     shot = panel.shot.lower()
     importance += 0.2 * any(word in shot for word in ("wide", "establishing", "splash"))
     importance -= 0.15 * ("close" in shot)
-    needed = _text_area(script, index, options)
-    if needed * _SMALLEST**2 > 1.0:
-        letters = sum(len(text) for text in (*texts(panel, "dialogue"), panel.caption))
-        raise PageError(
-            f"panel {index + 1} holds {letters} letters, more than a page can: split its text over several panels"
-        )
+    width, height = options.page_size
+    covered = _text_area(panel, options, caption=not captions_below(script, options))
+    needed = covered / _SHARE / (width * height * 0.85)
     aspect = next((value for word, value in _ASPECTS.items() if word in shot), 1.2)
     aspect *= 1.0 + 0.12 * max(0, len(panel.characters) + len(panel.dialogue) - 3)
     return Weight(min(max(importance * 0.165, needed), 1.0), min(aspect, 2.0))
 
 
-def _text_area(script: Script, index: int, options: PageOptions) -> float:
-    """The share of a page at which the panel's text covers no more of its picture than it may."""
-    size = options.points * _POINT
+def check_room(script: Script, index: int, width: float, height: float, options: PageOptions) -> None:
+    """Raises PageError where a panel's text, at the smallest size one can read, would hide a frame of `width` x `height` mm."""
     panel = script.panels[index]
+    if _text_area(panel, options, caption=True) * _SMALLEST**2 > _FULL * width * height:
+        letters = sum(map(len, (panel.caption, *(line.text for line in panel.dialogue))))
+        raise PageError(
+            f"panel {index + 1} holds {letters} letters, more than its {width:.0f} x {height:.0f} mm can show: "
+            "split its text over several panels, or choose a layout with larger ones"
+        )
+
+
+def _text_area(panel: Panel, options: PageOptions, caption: bool) -> float:
+    """Square millimetres that a panel's balloons, and its caption box where asked, cover at full size."""
+    size = options.points * _POINT
     letters = sum(text_width(text) + 4.0 for text in texts(panel, "dialogue")) * _BALLOON_COVER
-    if not captions_below(script, options):
-        letters += max((text_width(text) for text in texts(panel, "caption")), default=0.0) * 1.4
-    width, height = options.page_size
-    return letters * size * size * LINE_HEIGHT / _SHARE / (width * height * 0.85)
+    if caption:
+        letters += max((text_width(text) for text in texts(panel, "caption")), default=0.0) * _CAPTION_COVER
+    return letters * size * size * LINE_HEIGHT
