@@ -55,7 +55,7 @@ def segment(
     check_prepared(base.unet)
     size = fitting_size(picture.size, base.side, base.vae_scale_factor * _GRAIN)
     resized = picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS)
-    latents = picture_latents(base, to_tensor(np.asarray(resized)[None]))
+    latents = picture_latents(base, to_tensor(np.array(resized)[None]))
     members = tuple(Member(who, str(who), "") for who in cast)
     maps = _routing(engine, latents, size, PanelPrompt((asking.prompt,), members), cast, asking)
     width, height = picture.size
