@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.story.openai_server import Reply, openai_server
 
 from inkcast.errors import StoryError
 from inkcast.story.llm import make_model, parse_story_with
 from inkcast.story.parser import CastName, parse_story
-from tests.story.openai_server import Reply, openai_server
 
 pydantic_ai = pytest.importorskip("pydantic_ai", reason="the extra 'llm' is not installed")
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
@@ -68,7 +68,8 @@ def test_a_good_answer_is_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed.warnings == ()
     assert len(server.requests) == 1
     sent = json.dumps(server.requests[0]["messages"])
-    assert "Ann Lee (she)" in sent and "She gives him an apple." in sent
+    assert "Ann Lee (she)" in sent
+    assert "She gives him an apple." in sent
     assert server.keys == ["Bearer key-of-the-test"]
 
 

@@ -1,0 +1,107 @@
+"""Prompts, styles and 77-token windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkcast.errors import StoryError
+from inkcast.story.prompts import Prompt, panel_prompt
+from inkcast.story.script import Panel
+from inkcast.story.styles import Style, get_style, load_styles
+from inkcast.story.windows import WINDOW, find_cut, prompt_windows
+
+
+@pytest.mark.parametrize(
+    ("panel", "words"),
+    [
+        (Panel(description="Bo waves."), "Bo waves"),
+        (Panel(description="Bo waves in the park", place="park"), "Bo waves in the park"),
+        (Panel(description="Bo waves", place="park"), "Bo waves in the park"),
+        (
+            Panel(description="Bo waves", place="old castle", time="night, rain"),
+            "Bo waves in the old castle at night, in the rain",
+        ),
+        (Panel(description="Bo waves", place="beach", time="sunset"), "Bo waves on the beach at sunset"),
+        (Panel(description="Bo waves", place="home", time="morning"), "Bo waves at home in the morning"),
+        (Panel(description="Bo waves", place="Ann's kitchen"), "Bo waves in Ann's kitchen"),
+        (Panel(description="Bo waves", place="on the moon"), "Bo waves on the moon"),
+        (Panel(description="Bo waves", shot="close-up", view="side view"), "Bo waves, close-up, side view"),
+        (Panel(description="阿海坐在船上", place="船上", time="夜晚"), "阿海坐在船上 夜晚"),
+    ],
+)
+def test_place_and_time_are_named_once(panel: Panel, words: str) -> None:
+    assert panel_prompt(panel) == Prompt(words, "")
+
+
+def test_a_style_ends_the_prompt() -> None:
+    style = Style(name="x", group="g", prompt="flat style", negative="photo")
+    assert panel_prompt(Panel(description="Bo waves"), style) == Prompt("Bo waves, flat style", "photo")
+
+
+def test_there_are_enough_styles_in_groups() -> None:
+    styles = load_styles()
+    assert len(styles) >= 24
+    assert len({style.group for style in styles.values()}) >= 4
+    assert len({style.prompt for style in styles.values()}) == len(styles)
+    # the comic generator's list
+    assert {"2d-minimalist", "8k", "cartoon", "chiaroscuro", "cinematic", "painting"} <= set(styles)
+
+
+def test_people_add_and_replace_styles(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "group: mine\nstyles:\n  neon:\n    prompt: neon lines\n  flat:\n    prompt: my flat\n"
+    )
+    assert get_style("Neon", [tmp_path]) == Style(name="neon", group="mine", prompt="neon lines")
+    assert get_style("flat", [tmp_path]).prompt == "my flat"
+    assert get_style("flat").prompt == "flat style"
+
+
+def test_an_unknown_style_names_near_ones() -> None:
+    with pytest.raises(StoryError, match="watercolor"):
+        get_style("water colour")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("group: x\n", "styles"), ("[1]", "group"), ("group: x\nstyles:\n  a: {}\n", "prompt"), ("group: [", "group"),
+     ("group: x\nstyles:\n  a: {prompt: p, negativ: n}\n", "negativ")],
+)  # fmt: skip
+def test_a_bad_style_file_is_named(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(StoryError, match=r"bad\.yaml") as caught:
+        load_styles([tmp_path])
+    assert part in str(caught.value)
+
+
+def tokenize(text: str) -> list[int]:
+    """A token per four letters of a word, as a byte-pair tokenizer cuts words up."""
+    return [0 for word in text.split() for _ in range(0, len(word), 4)]
+
+
+words = st.lists(st.text("abc,.", min_size=1, max_size=12), max_size=60).map(" ".join)
+
+
+@given(words)
+def test_windows_hold_the_whole_prompt(prompt: str) -> None:
+    pieces = prompt_windows(prompt, tokenize, window=12)
+    assert " ".join(pieces) == prompt
+    assert all(len(tokenize(piece)) <= 10 or " " not in piece for piece in pieces)
+
+
+def test_windows_end_with_phrases_where_they_can() -> None:
+    prompt = "aaaa aaaa aaaa, bbbb bbbb bbbb, cccc cccc"
+    assert prompt_windows(prompt, tokenize, window=9) == ("aaaa aaaa aaaa,", "bbbb bbbb bbbb, cccc cccc")
+
+
+def test_a_cut_names_what_is_not_read() -> None:
+    prompt = " ".join(f"w{number:03}" for number in range(80))
+    cut = find_cut(prompt, tokenize)
+    assert cut is not None
+    assert cut.dropped == "w075 w076 w077 w078 w079"
+    assert f"80 tokens, {WINDOW - 2} fit" in str(cut)
+    assert "w075" in str(cut)
+    assert find_cut(" ".join(prompt.split()[:75]), tokenize) is None
