@@ -38,6 +38,7 @@ COMMANDS = {
     "styles": Entry("inkcast.cli.story", "List the drawing styles by group."),
     "cast": Entry("inkcast.cli.cast", "Keep characters between comics.", group=True),
     "engines": Entry("inkcast.cli.engines", "List the methods that keep characters consistent."),
+    "segment": Entry("inkcast.cli.segment", "Find a character in a picture by a reference."),
     "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),

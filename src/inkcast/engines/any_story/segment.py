@@ -13,11 +13,12 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from inkcast.cast.character import CharacterId, Identity
+from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.any_story.encoder import picture_latents
 from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.errors import EngineError
+from inkcast.images import Reference
 from inkcast.sdxl.attention import AttentionTrace, Size
 from inkcast.sdxl.fitting import fit, resolutions
 from inkcast.sdxl.layers import check_prepared
@@ -60,6 +61,18 @@ def segment(
     maps = _routing(engine, latents, size, PanelPrompt((asking.prompt,), members), cast, asking)
     width, height = picture.size
     return F.interpolate(maps[None], size=(height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()
+
+
+def find(
+    engine: AnyStory, picture: Image.Image, subjects: Sequence[tuple[Reference, ...]], asking: Asking | None = None
+) -> Image.Image:
+    """A mask of the picture's size, 255 where the first of `subjects` is; each is one or more references."""
+    cast = {
+        (who := CharacterId(str(n))): engine.encode(Character(who, f"subject {n}", references))
+        for n, references in enumerate(subjects, 1)
+    }
+    mask = segmentation(segment(engine, picture, cast, asking))[0]
+    return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
 def _routing(
