@@ -11,10 +11,9 @@ from inkcast.page.panel import DrawnPanel, Figure, PixelBox
 from inkcast.story.script import Line, LineKind, Panel, Script
 
 NAMES = ("Ann Lee", "Bob", "Mia Stone", "Tom")
-_WORDS = (
-    "the lantern shines over dark water while everybody waits for morning and nobody dares to speak again because "
-    "something moved oh no yes never extraordinarily quiet I a"
-).split()
+_TALK = """the lantern shines over dark water while everybody waits for morning and nobody dares to speak again because
+something moved oh no yes never extraordinarily quiet I a"""
+_WORDS = _TALK.split()
 _KINDS: tuple[LineKind, ...] = ("speech", "speech", "speech", "thought", "shout", "whisper", "off-panel")
 
 

@@ -58,8 +58,8 @@ def _measure_panel(
     page: PageLayout,
     found: Findings,
 ) -> None:
-    faces = {figure.name: _on_page(figure.face, picture) for figure in drawn.figures if figure.face is not None}
-    bodies = {figure.name: _on_page(figure.box, picture) for figure in drawn.figures if _visible(figure.box, picture)}
+    faces = {figure.name: on_page(figure.face, picture) for figure in drawn.figures if figure.face is not None}
+    bodies = {figure.name: on_page(figure.box, picture) for figure in drawn.figures if _visible(figure.box, picture)}
     balloons = [_balloon_polygons(outline) for outline in outlines]
     found.balloons += len(balloons)
     found.sizes += [text.size for text in texts]
@@ -154,7 +154,7 @@ def polygons_meet(one: Polygon, other: Polygon) -> bool:
     return bool(inside(one, other).any() or inside(other, one).any())
 
 
-def _on_page(box: PixelBox, picture: SetPicture) -> Box:
+def on_page(box: PixelBox, picture: SetPicture) -> Box:
     cx0, cy0, cx1, cy1 = picture.crop
     bx0, by0, bx1, by1 = picture.box
     across, down = (bx1 - bx0) / (cx1 - cx0), (by1 - by0) / (cy1 - cy0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.page.generated import generated_script
 
 from inkcast.errors import PageError
 from inkcast.page.layout import LAYOUTS, Frame, PageLayout, PageOptions, arrange
 from inkcast.story.script import Line, Panel, Script
-from tests.page.generated import generated_script
 
 
 def _apart(one: Frame, other: Frame, gutter: float) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.page.generated import generated
+from tests.page.measuring import Findings, measure
 
 from inkcast.page.composing import compose
 from inkcast.page.layout import PageOptions
 from inkcast.page.typeset import Typesetter
-from tests.page.generated import generated
-from tests.page.measuring import Findings, measure
 
 _PAGES = int(os.environ.get("INKCAST_SOAK", "30"))
 _LAYOUTS = ("auto", "manga", "classic-6", "auto", "mosaic", "splash", "webtoon", "strip", "classic-9", "storybook")

@@ -100,7 +100,9 @@ def _wide_runs(word: str) -> list[str]:
 
 
 def _one_phrase(before: str, after: str) -> bool:
-    """Whether two Japanese letters probably belong to one phrase: a phrase begins after a mark, or with a change from hiragana."""
+    """Whether two Japanese letters probably belong to one phrase: a phrase begins after a mark,
+    or with a change from hiragana.
+    """
     if unicodedata.category(before).startswith("P"):
         return False
     return _script(before) == _script(after) or _script(after) == "hiragana"
@@ -153,7 +155,9 @@ def measured(cut: Sequence[Piece], ruler: Ruler) -> Run:
 
 
 def fill(run: Run, limits: Sequence[float]) -> list[str] | None:
-    """Lines filled one after the other, line k at most `limits[k]` em wide; None where the pieces need more lines or room."""
+    """Lines filled one after the other, line k at most `limits[k]` em wide;
+    None where the pieces need more lines or room.
+    """
     lines: list[str] = []
     line, width, space, hyphen = "", 0.0, False, False
     limit = limits[0] + 1e-6

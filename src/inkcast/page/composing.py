@@ -28,7 +28,10 @@ def compose(
     options: PageOptions,
     typesetter: Typesetter | None = None,
 ) -> SetComic:
-    """Every picture cropped, every text broken into lines and placed. Raises PageError where the parts do not belong together."""
+    """Every picture cropped, every text broken into lines and placed.
+
+    Raises PageError where the parts do not belong together.
+    """
     if len(panels) != len(script.panels):
         raise PageError(f"{len(panels)} drawn panels for a script of {len(script.panels)}: draw or drop the difference")
     return _Composer(script, panels, options, typesetter or Typesetter(options.template)).comic(pages)

@@ -128,8 +128,8 @@ def write_comic(
 ) -> tuple[Path, ...]:
     """Letters a comic and writes it; returns the files written.
 
-    A folder (no suffix) gets comic.pdf and page-01.png…; a file gets the format of its suffix (`FORMATS`). Formats with one
-    file a page write NAME.png for a single page and NAME-01.png… for several.
+    A folder (no suffix) gets comic.pdf and page-01.png…; a file gets the format of its suffix (`FORMATS`). Formats with
+    one file a page write NAME.png for a single page and NAME-01.png… for several.
     """
     comic = Comic(script, panels, pages, options)
     suffix = out.suffix.lower()

@@ -20,7 +20,10 @@ _LONGEST_STRIP = 1400.0  # millimetres; PDF pages end at 5080
 
 @dataclass(frozen=True)
 class Frame:
-    """The place of one panel. `panel` is its index in the script, `box` (mm) its picture, `caption` (mm) the strip below it."""
+    """The place of one panel.
+
+    `panel` is its index in the script, `box` (mm) its picture, `caption` (mm) the strip below it.
+    """
 
     panel: int
     box: Box
@@ -42,7 +45,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class PageLayout:
-    """A page: `width` x `height` mm after trimming, `bleed` mm around it, frames in reading order, and where the title stands."""
+    """A page: `width` x `height` mm after trimming, `bleed` mm around it, frames in reading order,
+    and where the title stands.
+    """
 
     number: int
     width: float

@@ -27,10 +27,11 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*[x×]\s*(\d+(?:\.\d+)?)(?:\s*mm)?", re.IG
 class PageOptions:
     """Lengths are millimetres, `text_points` is the size of speech in points.
 
-    `size` is a name of `SIZES`, "WIDTHxHEIGHT" in millimetres, or empty for the layout's own. `right_to_left`, `margin` and
-    `text_points` are derived from the layout, the language and the page where they are None. `language` is a BCP 47 tag
-    ("de", "zh-Hant"): the script's translations into it are lettered, or the script's own text where it is empty.
-    `template` is a Typst file whose definitions override the shipped style; `source_language` says what the script is written in.
+    `size` is a name of `SIZES`, "WIDTHxHEIGHT" in millimetres, or empty for the layout's own. `right_to_left`, `margin`
+    and `text_points` are derived from the layout, the language and the page where they are None. `language` is a BCP 47
+    tag ("de", "zh-Hant"): the script's translations into it are lettered, or the script's own text where it is empty;
+    `source_language` says what the script is written in. `template` is a Typst file whose definitions override the
+    shipped style.
     """
 
     layout: str = "auto"

@@ -18,7 +18,9 @@ _SAME_AGAIN, _SAME_ROW = 0.9, 0.25  # what it costs to cut a page like the one b
 
 @dataclass(frozen=True)
 class _Plan:
-    """The cheapest way found to lay out the panels before some panel: its last page's rows, and the plan before that page."""
+    """The cheapest way found to lay out the panels before some panel: its last page's rows,
+    and the plan before that page.
+    """
 
     cost: float
     before: _Plan | None = None

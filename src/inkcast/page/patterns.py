@@ -12,7 +12,10 @@ CaptionPlace = Literal["auto", "below", "inside"]
 
 @dataclass(frozen=True)
 class Split:
-    """A region cut along one axis; each part has a weight and is a cell (None) or cut again. Parts are in reading order."""
+    """A region cut along one axis; each part has a weight and is a cell (None) or cut again.
+
+    Parts are in reading order.
+    """
 
     axis: Literal["rows", "columns"]
     parts: tuple[tuple[float, Split | None], ...]
@@ -55,8 +58,8 @@ _ALL = (
     Layout("classic-4", "two by two", (grid(2, 2),)),
     Layout("classic-6", "two across, three down", (grid(2, 3),)),
     Layout("classic-9", "three by three", (grid(3, 3),)),
-    Layout("splash", "one panel fills each page to the edge", (_ONE,), full_bleed=True, captions="inside", lettering=1.4),
-    Layout("hero", "a wide panel on top, four below", (rows((1.35, None), (1.0, columns(1, 1)), (1.0, columns(1, 1))),)),
+    Layout("splash", "one panel fills each page", (_ONE,), full_bleed=True, captions="inside", lettering=1.4),
+    Layout("hero", "a wide panel, then four", (rows((1.35, None), (1.0, columns(1, 1)), (1.0, columns(1, 1))),)),
     Layout("finale", "four panels, then a wide one", (rows((1.0, columns(1, 1)), (1.0, columns(1, 1)), (1.35, None)),)),
     Layout(
         "mosaic",
@@ -79,7 +82,10 @@ _ALL = (
     Layout(
         "webtoon", "one endless column for a phone", heights=(1.0, 0.75, 1.2), lettering=1.4, size=(160.0, 160.0),
     ),
-    Layout("storybook", "one picture a page, the text below it", (_ONE,), captions="below", lettering=1.25, size=(210.0, 210.0)),
+    Layout(
+        "storybook", "one picture a page, the text below it", (_ONE,),
+        captions="below", lettering=1.25, size=(210.0, 210.0),
+    ),
 )  # fmt: skip
 LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in _ALL}
 

@@ -12,7 +12,10 @@ _ENLARGE_AT_MOST = 6.0
 
 
 def prepare(picture: Image.Image, item: SetPicture, dpi: int) -> Image.Image:
-    """The cropped picture at the size it is printed. Lanczos both ways; small pictures are enlarged, then sharpened a little."""
+    """The cropped picture at the size it is printed.
+
+    Lanczos both ways; small pictures are enlarged, then sharpened a little.
+    """
     cropped = picture.convert("RGB").crop(item.crop)
     width = round((item.box[2] - item.box[0]) / 25.4 * dpi)
     scale = min(width / cropped.width, _ENLARGE_AT_MOST)

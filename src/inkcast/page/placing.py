@@ -25,10 +25,10 @@ _LINK = 0.3  # millimetres between two balloons of one speech, bridged by a neck
 class Request:
     """Something to place. `em` is its text size in mm.
 
-    `near` is the face or place it belongs to, `target` what its tail points at (none for the first parts of a speech) and
-    `own` the index of that face; `chained` requests continue the one before.
-    `ordered` ones are read in sequence; `oval` ones may reach into the corners of what they must not cover.
-    `gap` is the wished distance (mm) between a balloon and the face it belongs to. `corner` draws a caption to the corner where reading starts.
+    `near` is the face or place it belongs to, `target` what its tail points at (none for the first parts of a speech)
+    and `own` the index of that face; `chained` requests continue the one before. `ordered` ones are read in sequence;
+    `oval` ones may reach into the corners of what they must not cover. `gap` is the wished distance (mm) to `near`.
+    `corner` draws a caption to the corner where reading starts.
     """
 
     shapes: tuple[Shape, ...]
@@ -65,7 +65,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class _Options:
-    """All positions of one request: boxes [n, 4], the index of each one's shape, and the cost that does not depend on the others."""
+    """All positions of one request: boxes [n, 4], the index of each one's shape,
+    and the cost that does not depend on the others.
+    """
 
     boxes: Array
     shapes: NDArray[np.intp]
@@ -231,7 +233,9 @@ def _against(
 
 
 def _reads_after(boxes: Array, before: Box, right_to_left: bool) -> Flags:
-    """Which of `boxes` are read after `before`: wholly below it, or beside it in reading direction and starting no higher."""
+    """Which of `boxes` are read after `before`: wholly below it,
+    or beside it in reading direction and starting no higher.
+    """
     below = boxes[:, 1] >= before[3] - 0.1
     beside = boxes[:, 2] <= before[0] + 0.1 if right_to_left else boxes[:, 0] >= before[2] - 0.1
     centre = (boxes[:, 1] + boxes[:, 3]) / 2

@@ -53,13 +53,14 @@ nav { display: none }
 .paged main { position: absolute; inset: 0 0 3rem 0; overflow: hidden }
 .paged figure { display: none; position: absolute; inset: 0; max-width: none; margin: 0; transform-origin: 0 0;
   transition: transform .35s ease }
-.paged figure.shown { display: block } .paged img { position: absolute; inset: 0; margin: auto; width: auto; height: auto;
-  max-width: 100%; max-height: 100%; border-radius: 2px }
+.paged figure.shown { display: block }
+.paged img { position: absolute; inset: 0; margin: auto; width: auto; height: auto; max-width: 100%; max-height: 100% }
 .paged nav { position: fixed; inset: auto 0 0 0; height: 3rem; display: flex; gap: 1rem; justify-content: center;
   align-items: center; background: #1d1f24; z-index: 1 }
 .paged[data-direction=rtl] nav { flex-direction: row-reverse }
 [data-direction=rtl] #back, [data-direction=rtl] #on { transform: scaleX(-1) }
-button { font: inherit; min-width: 3rem; padding: .3rem .8rem; color: inherit; background: #333844; border: 0; border-radius: .4rem }
+button { font: inherit; min-width: 3rem; padding: .3rem .8rem; color: inherit; background: #333844;
+  border: 0; border-radius: .4rem }
 button[aria-pressed=true] { background: #c98a1b; color: #000 } output { min-width: 6rem; text-align: center }
 @media (prefers-reduced-motion: reduce) { .paged figure { transition: none } }
 """
@@ -67,18 +68,24 @@ button[aria-pressed=true] { background: #c98a1b; color: #000 } output { min-widt
 _SCRIPT = """
 const body = document.body, figures = [...document.querySelectorAll("figure")], rtl = body.dataset.direction === "rtl";
 const $ = id => document.getElementById(id);
-let page = Math.min(Math.max((parseInt(location.hash.slice(6)) || 1) - 1, 0), figures.length - 1), panel = 0, guided = false;
+let page = Math.min(Math.max((parseInt(location.hash.slice(6)) || 1) - 1, 0), figures.length - 1);
+let panel = 0, guided = false;
 body.classList.add("paged");
 function show() {
-  figures.forEach((figure, index) => { figure.classList.toggle("shown", index === page); figure.style.transform = ""; });
+  figures.forEach((figure, index) => {
+    figure.classList.toggle("shown", index === page);
+    figure.style.transform = "";
+  });
   $("where").value = guided ? `${page + 1}.${panel + 1} / ${figures.length}` : `${page + 1} / ${figures.length}`;
   history.replaceState(null, "", `#page-${page + 1}`);
   if (!guided || !panels[page].length) return;
-  const image = figures[page].querySelector("img"), stage = figures[page].getBoundingClientRect(), box = image.getBoundingClientRect();
+  const stage = figures[page].getBoundingClientRect();
+  const box = figures[page].querySelector("img").getBoundingClientRect();
   const [x0, y0, x1, y1] = panels[page][panel];
   const scale = Math.min(stage.width / (box.width * (x1 - x0)), stage.height / (box.height * (y1 - y0)), 6) * 0.96;
-  const x = (box.left - stage.left) + box.width * (x0 + x1) / 2, y = (box.top - stage.top) + box.height * (y0 + y1) / 2;
-  figures[page].style.transform = `translate(${stage.width / 2 - x * scale}px, ${stage.height / 2 - y * scale}px) scale(${scale})`;
+  const x = stage.width / 2 - (box.left - stage.left + box.width * (x0 + x1) / 2) * scale;
+  const y = stage.height / 2 - (box.top - stage.top + box.height * (y0 + y1) / 2) * scale;
+  figures[page].style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
 }
 function step(by) {
   if (guided && panels[page][panel + by]) panel += by;

@@ -17,8 +17,8 @@ Align = Literal["center", "start"]
 class SetPicture:
     """A panel's picture: `source` indexes the drawn panels, `crop` is in its pixels, `box` in mm; `alt` is read aloud.
 
-    `frame` (mm) is the line drawn around it, larger than `box` where the picture does not fill its frame; none where the
-    picture runs off the page.
+    `frame` (mm) is the line drawn around it, larger than `box` where the picture does not fill its frame; none where
+    the picture runs off the page.
     """
 
     source: int
@@ -30,7 +30,10 @@ class SetPicture:
 
 @dataclass(frozen=True)
 class SetOutline:
-    """Paths (mm) that print as one shape: all are stroked, then all filled. `role` names fill and stroke in the style."""
+    """Paths (mm) that print as one shape: all are stroked, then all filled.
+
+    `role` names fill and stroke in the style.
+    """
 
     paths: tuple[Path, ...]
     role: str
@@ -39,7 +42,10 @@ class SetOutline:
 
 @dataclass(frozen=True)
 class SetText:
-    """Lines of one text. `box` (mm) is the block they fill, `size` in points, `turn` in degrees clockwise about its centre."""
+    """Lines of one text.
+
+    `box` (mm) is the block they fill, `size` in points, `turn` in degrees clockwise about its centre.
+    """
 
     lines: tuple[str, ...]
     role: str

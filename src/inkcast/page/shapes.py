@@ -78,7 +78,9 @@ def _hollow(start: Point, end: Point, towards: Point) -> Command:
 
 
 def _evenly(centre: Point, half: Point, step: float, random: Random) -> list[Point]:
-    """Points around an oval, about `step` apart, closer where it turns, not quite regular; clockwise, so that `out` points away."""
+    """Points around an oval, about `step` apart, closer where it turns, not quite regular; clockwise,
+    so that `out` points away.
+    """
     fine = [on_oval(centre, half, math.tau * i / 360) for i in range(361)]
     lengths, heading = [0.0], math.pi / 2
     for a, b in pairwise(fine):
@@ -125,7 +127,8 @@ def tail(centre: Point, half: Point, tip: Point, width: float) -> Path:
     bend = 0.09 * math.dist(foot, tip) * (1.0 if along[0] >= 0 else -1.0)
     sides = [(foot[0] + across[0] * width / 2 * s, foot[1] + across[1] * width / 2 * s) for s in (1, -1)]
     middle = _between(foot, tip, 0.55)
-    curve = [(middle[0] + across[0] * (bend + width * 0.16 * s), middle[1] + across[1] * (bend + width * 0.16 * s)) for s in (1, -1)]  # fmt: skip
+    shifts = (bend + width * 0.16, bend - width * 0.16)
+    curve = [(middle[0] + across[0] * shift, middle[1] + across[1] * shift) for shift in shifts]
     return (
         ("move", (sides[0],)),
         ("cubic", (_between(sides[0], curve[0], 0.6), curve[0], tip)),

@@ -19,7 +19,9 @@ _CAPTION_PAD = (0.55, 0.4)  # em beside and above a caption's text
 
 @dataclass(frozen=True)
 class Shape:
-    """Lines with the outer half width and height (em) around them; `size` is relative to the role's, `cost` what choosing it costs."""
+    """Lines with the outer half width and height (em) around them; `size` is relative to the role's,
+    `cost` what choosing it costs.
+    """
 
     lines: tuple[str, ...]
     half_width: float

@@ -73,7 +73,8 @@ def _text(item: SetText, theme: Mapping[str, Any], number: int) -> str:
         for index, line in enumerate(item.lines)
     )
     about = [
-        f'id="t{number}" class="{item.role}" xml:lang="{_xml(item.language)}" font-size="{_n(em)}" text-anchor="{anchor}"',
+        f'id="t{number}" class="{item.role}" xml:lang="{_xml(item.language)}"',
+        f'font-size="{_n(em)}" text-anchor="{anchor}"',
         f'font-family="{families}" font-weight="{look.get("weight", 700)}" fill="{look.get("fill", theme["ink"])}"',
         f'font-style="{look.get("style", "normal")}"',
     ]

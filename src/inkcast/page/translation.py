@@ -19,7 +19,9 @@ def caption_text(panel: Panel, options: PageOptions) -> tuple[str, str]:
 
 
 def _choose(own: str, translations: Mapping[str, str], options: PageOptions) -> tuple[str, str]:
-    """The translation into the wished language, or into another of its variants; the script's own text where there is none."""
+    """The translation into the wished language, or into another of its variants;
+    the script's own text where there is none.
+    """
     if options.language:
         wished = options.language.lower()
         for tag, text in translations.items():

@@ -22,7 +22,10 @@ _PLAIN = frozenset(
 
 
 def needs_system_fonts(script: Script, options: PageOptions) -> bool:
-    """Whether some letter is in no font of this package but in one of the machine. Raises PageError for letters in none."""
+    """Whether some letter is in no font of this package but in one of the machine.
+
+    Raises PageError for letters in none.
+    """
     wanted: dict[str, tuple[str, str]] = {}
     for where, text in _texts(script, options):
         for char in clean(text):

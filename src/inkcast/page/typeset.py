@@ -30,7 +30,10 @@ def _fonts(system: bool) -> typst.Fonts:
 
 
 class Typesetter:
-    """Compiles with the shipped style, or with a user's template over it. `system_fonts` admits this machine's fonts too."""
+    """Compiles with the shipped style, or with a user's template over it.
+
+    `system_fonts` admits this machine's fonts too.
+    """
 
     def __init__(self, template: Path | None = None, system_fonts: bool = False) -> None:
         self._template = template
@@ -52,7 +55,10 @@ class Typesetter:
         return self.widths((word,))[word] if known is None else known
 
     def widths(self, words: Iterable[Word]) -> Mapping[Word, float]:
-        """The width of each word in em of its role, as Typst shapes it. Words measured before are not measured again."""
+        """The width of each word in em of its role, as Typst shapes it.
+
+        Words measured before are not measured again.
+        """
         fresh = [word for word in dict.fromkeys(words) if word not in self._widths]
         if fresh or self._theme is None:
             with self._project({"words.json": fresh}) as root, self._explained():
@@ -66,7 +72,10 @@ class Typesetter:
     def compile(
         self, comic: SetComic, pictures: Sequence[bytes], form: Literal["pdf", "png"], dpi: float = 150
     ) -> list[bytes]:
-        """One PDF, or one PNG a page. `pictures` are PNG or JPEG files, one for each SetPicture in order of appearance."""
+        """One PDF, or one PNG a page.
+
+        `pictures` are PNG or JPEG files, one for each SetPicture in order of appearance.
+        """
         plain, suffix = _plain(comic), [".jpg" if data[:2] == b"\xff\xd8" else ".png" for data in pictures]
         count = 0
         for page in plain["pages"]:

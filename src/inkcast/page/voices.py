@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from inkcast.page.breaking import clean
@@ -34,7 +35,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Voice:
-    """One thing to letter. `body` indexes the figure its tail points at; `chained` says that it goes on from the one before."""
+    """One thing to letter.
+
+    `body` indexes the figure its tail points at; `chained` says that it goes on from the one before.
+    """
 
     kind: VoiceKind
     text: str
@@ -77,7 +81,7 @@ def split(text: str) -> list[str]:
                 cuts.append(min(near, key=lambda stop: abs(stop - goal)))
         if cuts:
             edges = [0, *sorted(cuts), len(text)]
-            return [text[a:b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+            return [text[a:b].strip() for a, b in pairwise(edges)]
     return [text]
 
 

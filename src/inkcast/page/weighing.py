@@ -74,7 +74,9 @@ def weigh(script: Script, index: int, options: PageOptions) -> Weight:
 
 
 def check_room(script: Script, index: int, width: float, height: float, options: PageOptions) -> None:
-    """Raises PageError where a panel's text, at the smallest size one can read, would hide a frame of `width` x `height` mm."""
+    """Raises PageError where a panel's text, at the smallest size one can read,
+    would hide a frame of `width` x `height` mm.
+    """
     panel = script.panels[index]
     if _text_area(panel, options, caption=True) * _SMALLEST**2 > _FULL * width * height:
         letters = sum(map(len, (panel.caption, *(line.text for line in panel.dialogue))))
