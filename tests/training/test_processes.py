@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from inkcast.training import checkpoints
+from inkcast.training.recipe import load_recipe
+from inkcast.training.trainer import train
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -26,15 +28,20 @@ def finished(process: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 def test_two_processes_are_one(toy_process: Start, tmp_path: Path) -> None:
     """Equal weights, through gradient averaging, accumulation and a resume on both."""
-    ends = {}
-    for processes in (1, 2):
-        out = tmp_path / f"on-{processes}"
-        settings = (f"out={out}", "accumulate=2", "ema=0.9", "checkpoints.every=4", "optimizer.learning_rate=0.01")
-        finished(toy_process(*settings, "steps=6", "schedule.decay=constant", processes=processes))
-        finished(toy_process(*settings, "steps=9", "schedule.decay=constant", processes=processes, resume=True))
-        ends[processes] = load_file(out / "export" / "toy.safetensors")
-    for name, value in ends[1].items():
-        assert torch.allclose(value, ends[2][name], atol=1e-6), name
+    usual = (
+        "accumulate=2",
+        "ema=0.9",
+        "checkpoints.every=4",
+        "optimizer.learning_rate=0.01",
+        "schedule.decay=constant",
+    )
+    two, one = tmp_path / "two", tmp_path / "one"
+    finished(toy_process(*usual, f"out={two}", "steps=6", processes=2))
+    finished(toy_process(*usual, f"out={two}", "steps=9", processes=2, resume=True))
+    train(load_recipe(tmp_path / "toy.toml", [*usual, f"out={one}", "steps=9"]))
+    ends = [load_file(out / "export" / "toy.safetensors") for out in (one, two)]
+    for name, value in ends[0].items():
+        assert torch.allclose(value, ends[1][name], atol=1e-6), name
 
 
 @pytest.mark.slow

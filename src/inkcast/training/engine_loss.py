@@ -13,6 +13,10 @@ from inkcast.toon.base import TRAIN_STEPS
 from inkcast.training.diffusion import alphas_bar, min_snr, noised, velocity, weighted_error
 from inkcast.training.toon_unet import encode_text
 
+KNOWN = frozenset(
+    ("latents", "noise", "timestep", "tokens", "time_ids", "references", "reference_masks", "masks", "present", "drop")
+)
+
 
 class EngineLoss(nn.Module):
     """The diffusion loss of a frozen v-prediction SDXL base plus the engine's own terms.
@@ -53,8 +57,7 @@ class EngineLoss(nn.Module):
 
 
 def training_batch(batch: dict[str, Tensor], words: Tensor) -> TrainingBatch:
-    known = ("latents", "noise", "timestep", "tokens", "time_ids", "references", "reference_masks")
-    known += ("masks", "present", "drop")
+    """A collated batch of samples with its captions encoded; what only one engine knows becomes `extra`."""
     return TrainingBatch(
         text=words,
         references=batch["references"],
@@ -63,5 +66,5 @@ def training_batch(batch: dict[str, Tensor], words: Tensor) -> TrainingBatch:
         present=batch["present"],
         drop=batch["drop"],
         latent_size=(batch["latents"].shape[-2], batch["latents"].shape[-1]),
-        extra={name: value for name, value in batch.items() if name not in known},
+        extra={name: value for name, value in batch.items() if name not in KNOWN},
     )

@@ -7,6 +7,7 @@ from stands in `cache.json`; a cache of anything else is refused, not reused.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
+from rich.console import Console
 from rich.progress import Progress as Bars
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -98,7 +100,7 @@ def prepare(folder: Path, plan: Plan, vae: Any, tokenizer: CLIPTokenizer, worker
             num_workers=workers,
             worker_init_fn=be_modest if workers else None,
         )
-        with Bars() as bars:
+        with Bars(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
             for batch in bars.track(loader, description="latents"):
                 stop = finished + len(batch["picture"])
                 latents[finished:stop] = encoded(vae, batch["picture"]).cpu().numpy()
