@@ -14,6 +14,8 @@ from inkcast.sdxl.backbone import Backbone
 
 _LOOK_BACK = 20  # tokens a window may stay short to end at a word's end
 
+Runs = tuple[tuple[list[int], ...], ...]  # a text's token ids: per text encoder, per window
+
 
 @dataclass(frozen=True)
 class PromptEmbeds:
@@ -27,7 +29,17 @@ class PromptEmbeds:
 
 def windows(tokenizer: Any, text: str) -> list[list[int]]:
     """The text's token ids in runs that fit a window with its two marks, cut at word ends where possible."""
-    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    return cut(tokenizer, token_ids(tokenizer, text))
+
+
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """Of the whole text, without marks."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    return ids
+
+
+def cut(tokenizer: Any, ids: list[int]) -> list[list[int]]:
+    """`windows` of token ids."""
     room = tokenizer.model_max_length - 2
     runs: list[list[int]] = []
     while len(ids) > room:
@@ -47,29 +59,32 @@ def _framed(tokenizer: Any, run: list[int]) -> list[int]:
     return ids + [tokenizer.pad_token_id] * (tokenizer.model_max_length - len(ids))
 
 
-def _token_ids(base: Backbone, texts: Sequence[str]) -> list[Int[Tensor, "texts windows 77"]]:
+def prompt_runs(base: Backbone, text: str) -> Runs:
+    return tuple(
+        tuple(windows(tokenizer, base.pipeline.maybe_convert_prompt(text, tokenizer))) for tokenizer in base.tokenizers
+    )
+
+
+def _framed_ids(base: Backbone, texts: Sequence[str | Runs]) -> list[Int[Tensor, "texts windows 77"]]:
     """For each text encoder; all texts get as many windows as the longest needs under any tokenizer."""
-    cut = [
-        [windows(tokenizer, base.pipeline.maybe_convert_prompt(text, tokenizer)) for text in texts]
-        for tokenizer in base.tokenizers
-    ]
-    count = max(len(runs) for per_text in cut for runs in per_text)
+    cuts = [prompt_runs(base, text) if isinstance(text, str) else text for text in texts]
+    count = max(len(runs) for text in cuts for runs in text)
     return [
-        torch.tensor([[_framed(tokenizer, run) for run in runs + [[]] * (count - len(runs))] for runs in per_text])
-        for tokenizer, per_text in zip(base.tokenizers, cut, strict=True)
+        torch.tensor([[_framed(tokenizer, run) for run in (*runs, *[[]] * (count - len(runs)))] for runs in per_text])
+        for tokenizer, per_text in zip(base.tokenizers, zip(*cuts, strict=True), strict=True)
     ]
 
 
 def encode_texts(
-    base: Backbone, texts: Sequence[str]
+    base: Backbone, texts: Sequence[str | Runs]
 ) -> tuple[Float[Tensor, "texts tokens channels"], Float[Tensor, "texts pooled"] | None]:
     """Hidden states and the pooled embedding (None in family "sd"), with gradients where enabled.
 
     SDXL: second-last layers of both encoders side by side, pooled from the second encoder's first window. SD 2.1: the
-    last layer of its one encoder.
+    last layer of its one encoder. The encoders read [texts * windows, 77], a text's windows one after the other.
     """
     hidden, pooled = [], None
-    for encoder, ids in zip(base.text_encoders, _token_ids(base, texts), strict=True):
+    for encoder, ids in zip(base.text_encoders, _framed_ids(base, texts), strict=True):
         out = encoder(ids.flatten(0, 1).to(base.device), output_hidden_states=True)
         states = out.hidden_states[-2] if base.family == "sdxl" else out.last_hidden_state
         hidden.append(states.unflatten(0, ids.shape[:2]).flatten(1, 2))
@@ -79,7 +94,7 @@ def encode_texts(
 
 
 @torch.no_grad()
-def encode_prompt(base: Backbone, prompt: str, negative: str = "") -> PromptEmbeds:
+def encode_prompt(base: Backbone, prompt: str | Runs, negative: str = "") -> PromptEmbeds:
     """Prompt and negative in equally many windows.
 
     An empty negative is all zeros where the base was trained so (`force_zeros_for_empty_prompt`), as in diffusers.
