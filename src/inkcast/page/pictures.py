@@ -8,21 +8,23 @@ from PIL import Image, ImageFilter
 
 from inkcast.page.setting import SetPicture
 
-_ENLARGE_AT_MOST = 6.0
+_ENLARGE_AT_MOST = 8.0  # beyond it, whoever shows the page enlarges further
+_SMOOTH_FROM = 1.8
 
 
 def prepare(picture: Image.Image, item: SetPicture, dpi: int) -> Image.Image:
-    """The cropped picture at the size it is printed.
+    """The cropped picture at the size it is printed, by Lanczos either way.
 
-    Lanczos both ways; small pictures are enlarged, then sharpened a little.
+    Where a small picture is enlarged much, the stairs that its pixels leave are smoothed, then its lines sharpened.
     """
     cropped = picture.convert("RGB").crop(item.crop)
     width = round((item.box[2] - item.box[0]) / 25.4 * dpi)
     scale = min(width / cropped.width, _ENLARGE_AT_MOST)
     size = max(1, round(cropped.width * scale)), max(1, round(cropped.height * scale))
     resized = cropped.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if scale > 1.5:
-        resized = resized.filter(ImageFilter.UnsharpMask(radius=scale * 0.6, percent=60, threshold=2))
+    if scale > _SMOOTH_FROM:
+        resized = resized.filter(ImageFilter.GaussianBlur(scale * 0.28))
+        return resized.filter(ImageFilter.UnsharpMask(radius=scale * 0.55, percent=130, threshold=0))
     return resized
 
 
