@@ -52,7 +52,10 @@ def _replacement(
         return names
     if mention.kind == "pronoun" and set(reference.members) <= set(subject) and lexicon.doing.get("own"):
         return lexicon.doing["own"]
-    return names + lexicon.doing.get("owner", "")
+    if not lexicon.spaced:
+        return names  # the particle that says "of" follows in the text
+    apostrophe = lexicon.language == "de" and names.endswith(("s", "x", "z", "ß"))
+    return names + ("'" if apostrophe else lexicon.doing.get("owner", ""))
 
 
 def sentence(text: str) -> str:

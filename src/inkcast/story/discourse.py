@@ -35,6 +35,7 @@ class Discourse:
     group: tuple[int, ...] = ()
     alone: bool = False
     speaker: int | None = None  # who spoke in the unit before, if it was a quotation
+    stranger: tuple[Gender, ...] = ()  # somebody outside the cast who acted last
 
     def advance(self) -> None:
         self.unit += 1
@@ -100,6 +101,7 @@ class _Resolver:
     references: list[Reference] = field(default_factory=list)
     acting: tuple[int, ...] = ()  # the subject of the clause, or of the one before until it has its own
     own: tuple[int, ...] = ()  # the subject of this clause
+    stranger: tuple[Gender, ...] = ()  # a subject outside the cast
 
     def clause(self, mentions: Sequence[Mention]) -> None:
         self.own = ()
@@ -111,7 +113,10 @@ class _Resolver:
                 for m in other.members
             }
             reference = self._answer(mention, tuple(later))
+            if self._is_strange(reference):
+                self.stranger = mention.genders
             if self._is_subject(reference):
+                self.stranger = () if mention.kind == "name" else self.stranger
                 self.own = (*self.own, *(m for m in reference.members if m not in self.own))
                 self.acting = self.own
                 reference = Reference(mention, reference.members, True, reference.rivals)
@@ -125,6 +130,11 @@ class _Resolver:
         if not reference.members or mention.owner or mention.role in ("reflexive", "object"):
             return False
         return not self.own or self._coordinated(mention)
+
+    def _is_strange(self, reference: Reference) -> bool:
+        """Whether somebody outside the cast acts: "a man", "their mother", and "he" as long as it means him."""
+        mention = reference.mention
+        return not (reference.members or self.own or mention.owner) and mention.kind in ("stranger", "kin", "pronoun")
 
     def _coordinated(self, mention: Mention) -> bool:
         """Whether only "and" or a comma stands between `mention` and a subject before it ("Lou, Gabe and Mia")."""
@@ -141,12 +151,16 @@ class _Resolver:
                 return Reference(mention, self.talk.many(mention.size, mention.genders))
             case "kin":
                 return Reference(mention, self._relative(mention))
+            case "stranger":
+                return Reference(mention, ())
         if "they" in mention.genders and self._is_plural(mention):
             return self._they(mention)
         if mention.role in ("possessive", "reflexive"):
             own = tuple(m for m in self.acting if self.talk.known(m, mention.genders))[:1]
             if own or mention.role == "reflexive":
                 return Reference(mention, own)
+        if mention.role == "subject" and not self.own and set(mention.genders) & set(self.talk.stranger):
+            return Reference(mention, ())
         is_object = mention.role == "object" or (bool(self.own) and not mention.owner)
         if is_object and mention.genders == ("it",) and mention.kind == "pronoun":
             return Reference(mention, ())
@@ -200,6 +214,7 @@ def resolve(
     resolver = _Resolver(text, talk)
     for start, end in clauses:
         resolver.clause([mention for mention in mentions if start <= mention.start < end])
+    talk.stranger = resolver.stranger
     if resolver.acting:
         talk.subjects = resolver.acting
         talk.alone = len({member for reference in resolver.references for member in reference.members}) == 1

@@ -48,6 +48,7 @@ class People(_Section):
     she: Words = ()
     it: Words = ()
     kin: Words = ()
+    indefinite: Words = ()
     adjectives: Words = ()
 
 
@@ -124,6 +125,7 @@ class Lexicon(_Section):
     clause_breaks: Words = ()
     capital_nouns: bool = False
     inverts: bool = True
+    modals: Words = ()
     titles: Titles = Titles()
     nicknames: Mapping[str, Words] = Field(default_factory=dict)
     pronouns: Mapping[Gender, PronounForms]

@@ -10,7 +10,7 @@ from typing import Literal
 from inkcast.story.lexicon import Gender, Lexicon, Words, alternation, fold
 from inkcast.story.names import CastName, NameForm, name_forms
 
-Kind = Literal["name", "pronoun", "person", "kin", "group"]
+Kind = Literal["name", "pronoun", "person", "kin", "group", "stranger"]
 Role = Literal["subject", "object", "possessive", "reflexive", ""]
 SINGULAR: tuple[Gender, ...] = ("he", "she", "it")
 
@@ -35,10 +35,14 @@ class Mention:
 
 
 class NameFinder:
-    """Finds the names of one cast in texts of one language."""
+    """Finds the names of one cast in texts of one language.
 
-    def __init__(self, cast: Sequence[CastName], lexicon: Lexicon) -> None:
+    Whoever the whole story `text` never names with a capital letter is found in small letters too.
+    """
+
+    def __init__(self, cast: Sequence[CastName], lexicon: Lexicon, text: str = "") -> None:
         self.cast = tuple(cast)
+        self._small: frozenset[int] = frozenset()
         self.lexicon = lexicon
         self._forms: dict[str, list[NameForm]] = {}
         for form in name_forms(cast, lexicon):
@@ -48,13 +52,15 @@ class NameFinder:
         genitive = "s?" if lexicon.language == "de" else ""
         pattern = rf"(?<!\w)(?P<name>{body}){genitive}(?!\w)" if lexicon.spaced else rf"(?P<name>{body})"
         self._pattern = re.compile(pattern)
+        met = {member for mention in self.find(text, 0, len(text)) for member in mention.members}
+        self._small = frozenset(range(len(self.cast))) - met if text else frozenset()
 
     def find(self, text: str, start: int, end: int) -> Iterator[Mention]:
         folded = fold(text)
         position = start
         while match := self._pattern.search(folded, position, end):
             forms = self._allowed(text[match.start("name")], match["name"])
-            if not forms:
+            if not forms or self._is_modal(match["name"], folded[match.end() : match.end() + 12]):
                 position = match.start() + 1
                 continue
             stop, owner = self._owner(folded, match.end("name"), match.end(), end)
@@ -64,7 +70,16 @@ class NameFinder:
 
     def _allowed(self, first: str, folded: str) -> list[NameForm]:
         capital = first.isupper() or first.lower() == first.upper()
-        return [form for form in self._forms.get(_key(folded), []) if capital or not form.capital]
+        return [
+            form
+            for form in self._forms.get(_key(folded), [])
+            if capital or not form.capital or form.member in self._small
+        ]
+
+    def _is_modal(self, word: str, after: str) -> bool:
+        """Whether the word is no name but opens a question ("Will they come?")."""
+        asked = re.match(r"\s+(?:i|you|we|he|she|it|they|the|there|this|that)\b", after)
+        return word in self.lexicon.modals and bool(asked)
 
     def _owner(self, folded: str, name_end: int, matched: int, end: int) -> tuple[int, bool]:
         """Where the mention ends, and whether it is a genitive ("Bo's", "Lenas", "小红的")."""
@@ -104,12 +119,13 @@ def _group_pattern(lexicon: Lexicon) -> re.Pattern[str]:
 
 
 def find_people(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[Mention]:
-    """ "the old woman", "his sister"; nothing in languages without articles."""
+    """ "the old woman", "his sister", "a man" (a stranger); nothing in languages without articles."""
     people, folded = lexicon.people, fold(text)
     if not lexicon.spaced:
         return
     adjectives = alternation(people.adjectives, spaced=True).pattern
     definite = alternation(lexicon.definite, spaced=True).pattern
+    indefinite = alternation(people.indefinite, spaced=True).pattern
     owners = alternation(_possessives(lexicon), spaced=True).pattern
     kin = alternation(people.kin, spaced=True).pattern
     relatives = re.compile(rf"{owners}\s+(?:{adjectives}\s+)?(?P<kin>{kin})")
@@ -120,6 +136,8 @@ def find_people(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[M
         nouns = alternation(getattr(people, gender), spaced=True).pattern
         for match in re.compile(rf"{definite}\s+(?:{adjectives}\s+)?{nouns}").finditer(folded, start, end):
             yield Mention(match.start(), match.end(), "person", genders=(gender,))
+        for match in re.compile(rf"{indefinite}\s+(?:{adjectives}\s+)?{nouns}").finditer(folded, start, end):
+            yield Mention(match.start(), match.end(), "stranger", genders=(gender,))
 
 
 def _possessives(lexicon: Lexicon) -> Words:

@@ -69,7 +69,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     text = clean_story(text)
     lexicon = load_lexicon(language or detect_language(text))
     quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
-    maker = PanelMaker(text, NameFinder(cast, lexicon), lexicon, find_units(text, quotes, lexicon))
+    maker = PanelMaker(text, NameFinder(cast, lexicon, text), lexicon, find_units(text, quotes, lexicon))
     maker.make()
     if cast and not maker.named:
         names = ", ".join(member.name for member in cast[:6])

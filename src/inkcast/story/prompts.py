@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from inkcast.story.lexicon import detect_language, fold, load_lexicon
+from inkcast.story.scenes import find_time
 from inkcast.story.script import Panel
 from inkcast.story.styles import Style
 
@@ -21,13 +22,19 @@ def panel_prompt(panel: Panel, style: Style | None = None) -> Prompt:
 
     Place and time are added only once, so a description that already says "in the park at night" stays as it is.
     """
-    description = panel.description.strip().rstrip(".。")
-    setting = [_setting(part, description) for part in (panel.place, panel.time)]
+    description = re.sub(r"[\s.!?。!?]+$", "", panel.description.strip())
+    setting = [_setting(panel.place, description), _setting(_untold(panel.time, description), description)]
     positive = " ".join([description, *(part for part in setting if part)])
     extras = [panel.shot, panel.view, style.prompt if style else ""]
     return Prompt(
         ", ".join(part.strip() for part in [positive, *extras] if part.strip()), style.negative if style else ""
     )
+
+
+def _untold(time: str, description: str) -> str:
+    """The parts of a panel's time that its description does not tell in words of its own ("it rained")."""
+    told = find_time(description, load_lexicon(detect_language(description)))
+    return ", ".join(part for part in (part.strip() for part in time.split(",")) if part not in told)
 
 
 def _setting(words: str, description: str) -> str:
