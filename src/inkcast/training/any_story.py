@@ -1,10 +1,10 @@
-"""AnyStory on toon (arXiv 2501.09503, section 3.4): stage 1 trains the subject encoder, stage 2 the router."""
+"""AnyStory's training (arXiv 2501.09503, section 3.4): stage 1 trains the subject encoder, stage 2 the router."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -41,6 +41,7 @@ from inkcast.toon.dataset import sample_look
 from inkcast.training.engine_loss import EngineLoss
 from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
+from inkcast.training.pairs import Pairs
 from inkcast.training.recipe import Recipe, Table
 from inkcast.training.subjects import Subjects, reference_cutout
 
@@ -79,16 +80,18 @@ class RouterTable(Table):
 
 
 class Parameters(Table):
-    """Where base, cache and image encoder lie, what is trained, how pictures and references vary.
+    """Where base, pictures and image encoder lie, what is trained, how pictures and references vary.
 
+    Pictures come from `cache` (the drawn world's latents) or `data` (a folder with pairs.jsonl).
     `encoders` is the folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
     share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
     without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
     """
 
-    base: Path
-    cache: Path
+    base: str | Path
     image_encoder: Path
+    cache: Path | None = None
+    data: Path | None = None
     stage: Literal[1, 2]
     encoders: Path | None = None
     tokens: int = 16
@@ -111,16 +114,16 @@ class Parameters(Table):
 
 @dataclass(frozen=True)
 class Varied:
-    """Samples of `subjects` with references turned, cropped or padded, and now and then a subject nobody asked for."""
+    """Samples of `plain` with references turned, cropped or padded, and now and then a subject nobody asked for."""
 
-    subjects: Subjects
+    plain: Source
     augment: float
     unnamed: float
     seed: int
 
     def __getitem__(self, index: int) -> Sample:
         rng = generator(self.seed, "varied", index)
-        sample = dict(self.subjects[index])
+        sample = dict(self.plain[index])
         pictures, masks = sample["references"].numpy().copy(), sample["reference_masks"].numpy().copy()
         for place in range(len(pictures)):
             if rng.random() < self.augment:
@@ -160,8 +163,10 @@ class AnyStoryTraining:
     parameters: Parameters
     seed: int
 
-    def picture(self) -> UInt8[Tensor, "h w 3"]:
-        """Unseen characters over what is drawn of them, over the mean routing map of the first (stage 2)."""
+    def picture(self) -> UInt8[Tensor, "h w 3"] | None:
+        """Unseen drawn characters over what is made of them, over the first one's mean routing map (stage 2)."""
+        if self.parameters.cache is None:
+            return None
         options = Options() if self.parts.router is not None else Options(router="off")
         engine = AnyStory(self.base, self.encoder, self.parts, options=options)
         columns = [self._column(engine, number) for number in range(len(SHOWN))]
@@ -217,6 +222,25 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     return Parts(load_encoder(base, folder), load_reference_net(base, folder), make_router(base.unet, router))
 
 
+def plain_source(parameters: Parameters, recipe: Recipe, base: Backbone) -> Source:
+    """Raises `TrainingError` unless exactly one of `cache` and `data` is given."""
+    shared: Any = {
+        "most": parameters.most,
+        "drop_text": parameters.drop_text,
+        "drop_subjects": parameters.drop_subjects,
+        "seed": recipe.seed,
+    }
+    if parameters.cache is not None and parameters.data is None:
+        scale = float(base.vae.config.scaling_factor)
+        cached = open_cache(parameters.cache)
+        return Subjects(latents=cached, tokenizer=base.tokenizers[0], scale=scale, sheets=parameters.sheets, **shared)
+    if parameters.data is not None and parameters.cache is None:
+        side = base.side // base.vae_scale_factor
+        shape = (int(base.unet.config.in_channels), side, side)
+        return Pairs(folder=parameters.data, tokenizers=base.tokenizers, side=base.side, latent_shape=shape, **shared)
+    raise TrainingError(f"recipe {recipe.name}: give parameters.cache (drawn pictures) or parameters.data, not both")
+
+
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnyStoryTraining:
     base = load_backbone(parameters.base, device=device, dtype=torch.float32)
     encoder = load_image_encoder(parameters.image_encoder, device=device)
@@ -233,15 +257,5 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnySt
             parameter.requires_grad_(name not in unread)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    subjects = Subjects(
-        latents=open_cache(parameters.cache),
-        tokenizer=base.tokenizers[0],
-        scale=float(base.vae.config.scaling_factor),
-        most=parameters.most,
-        drop_text=parameters.drop_text,
-        drop_subjects=parameters.drop_subjects,
-        sheets=parameters.sheets,
-        seed=recipe.seed,
-    )
-    source = Varied(subjects, parameters.augment, parameters.unnamed, recipe.seed)
+    source = Varied(plain_source(parameters, recipe, base), parameters.augment, parameters.unnamed, recipe.seed)
     return AnyStoryTraining(module, source, base, encoder, parts, parameters, recipe.seed)

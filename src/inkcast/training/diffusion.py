@@ -30,6 +30,12 @@ def min_snr(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
     return torch.ones_like(a) if not gamma else snr.clamp(max=gamma) / (snr + 1)
 
 
+def min_snr_noise(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
+    """`min(SNR, gamma) / SNR`, the same weight where the noise is predicted; 1 if gamma is 0."""
+    snr = a / (1 - a)
+    return torch.ones_like(a) if not gamma else snr.clamp(max=gamma) / snr
+
+
 def weighted_error(
     prediction: Tensor, target: Tensor, weight: Float[Tensor, b]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, b]]:

@@ -8,19 +8,20 @@ from torch import Tensor, nn
 from inkcast.engines.engine import Trainee, TrainingBatch
 from inkcast.sdxl.attention import AttentionTrace
 from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.latents import picture_latents
 from inkcast.sdxl.layers import check_prepared
 from inkcast.toon.base import TRAIN_STEPS
-from inkcast.training.diffusion import alphas_bar, min_snr, noised, velocity, weighted_error
+from inkcast.training.diffusion import alphas_bar, min_snr, min_snr_noise, noised, velocity, weighted_error
 from inkcast.training.toon_unet import encode_text
 
-KNOWN = frozenset(
-    ("latents", "noise", "timestep", "tokens", "time_ids", "references", "reference_masks", "masks", "present", "drop")
-)
+DRAWN = ("latents", "picture", "noise", "timestep", "tokens", "tokens_2", "time_ids")
+KNOWN = frozenset((*DRAWN, "references", "reference_masks", "masks", "present", "drop"))
 
 
 class EngineLoss(nn.Module):
-    """The diffusion loss of a frozen v-prediction SDXL base plus the engine's own terms.
+    """The diffusion loss of a frozen SDXL base, whatever it was trained to predict, plus the engine's own terms.
 
+    Samples hold `latents`, or a `picture` [3, height, width] in [0, 1] to be encoded at each step.
     Only the engine's parts are registered here, so only they are trained and checkpointed.
     """
 
@@ -35,13 +36,16 @@ class EngineLoss(nn.Module):
             frozen.requires_grad_(False)
         self.base, self.engine = base, engine
         self.gamma, self.record_attention = gamma, record_attention
+        self.predicts_velocity = base.pipeline.scheduler.config.prediction_type == "v_prediction"
         self.parts = nn.ModuleDict({name: part.requires_grad_() for name, part in engine.trainable().items()})
         self.register_buffer("alphas", alphas_bar(TRAIN_STEPS, 0.00085, 0.012), persistent=False)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         base, engine = self.base, self.engine
         with torch.no_grad():
-            words, pooled = encode_text(base.text_encoders, batch["tokens"])
+            words, pooled = encode_text(base.text_encoders, batch["tokens"], batch.get("tokens_2"))
+        if "latents" not in batch:
+            batch = batch | {"latents": picture_latents(base, batch["picture"])}
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
         given, trace = training_batch(batch, words), AttentionTrace(record_attention=self.record_attention)
         prediction = base.unet(
@@ -51,9 +55,15 @@ class EngineLoss(nn.Module):
             added_cond_kwargs={"text_embeds": pooled, "time_ids": batch["time_ids"]},
             cross_attention_kwargs={"memory": engine.memory(given), "trace": trace},
         ).sample
-        loss, each = weighted_error(prediction, velocity(x, noise, a), min_snr(a, self.gamma))
+        loss, each = weighted_error(prediction, *self._target(x, noise, a))
         terms = engine.losses(given, trace)
         return {"loss": sum(terms.values(), loss), "mse": each.mean(), **terms}
+
+    def _target(self, x: Tensor, noise: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """What the base predicts, and the weight of each sample's error."""
+        if self.predicts_velocity:
+            return velocity(x, noise, a), min_snr(a, self.gamma)
+        return noise, min_snr_noise(a, self.gamma)
 
 
 def training_batch(batch: dict[str, Tensor], words: Tensor) -> TrainingBatch:

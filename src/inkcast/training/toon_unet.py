@@ -95,10 +95,14 @@ class TextToImage(nn.Module):
 
 
 def encode_text(
-    encoders: Sequence[Any], tokens: Int[Tensor, "b t"]
+    encoders: Sequence[Any], tokens: Int[Tensor, "b t"], tokens_2: Int[Tensor, "b t"] | None = None
 ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b p"]]:
-    """As SDXL reads text: both encoders' last hidden states but one, side by side, and the second's pooled vector."""
-    one, two = (encoder(tokens, output_hidden_states=True) for encoder in encoders)
+    """As SDXL reads text: both encoders' last hidden states but one, side by side, and the second's pooled vector.
+
+    `tokens_2` where the second encoder's tokenizer is not the first's.
+    """
+    read = (tokens, tokens if tokens_2 is None else tokens_2)
+    one, two = (encoder(words, output_hidden_states=True) for encoder, words in zip(encoders, read, strict=True))
     return torch.cat([one.hidden_states[-2], two.hidden_states[-2]], dim=-1), two.text_embeds
 
 

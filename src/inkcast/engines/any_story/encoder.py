@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from inkcast.engines.any_story.reference_net import reference_layers
 from inkcast.images import Reference
 from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.latents import picture_latents
 from inkcast.sdxl.layers import LayerProjections, attention_layers
 from inkcast.sdxl.resampler import Resampler, ResamplerSize
 from inkcast.vision.crops import on_white, to_tensor
@@ -36,19 +37,6 @@ def squares(references: tuple[Reference, ...], side: int) -> Squares:
         pictures.append(on_white(picture, mask, side))
         masks.append(on_white(np.zeros_like(picture), mask, side)[..., :1] < 255)
     return Squares(to_tensor(np.stack(pictures)), torch.from_numpy(np.stack(masks)).permute(0, 3, 1, 2).float())
-
-
-@torch.no_grad()
-def picture_latents(base: Backbone, pictures: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n c h w"]:
-    """The scaled latents' mean of pictures in [0, 1]."""
-    vae: Any = base.vae
-    before, upcast = vae.dtype, bool(vae.config.force_upcast) and vae.dtype == torch.float16
-    if upcast:
-        vae.to(torch.float32)
-    latents = vae.encode(pictures.to(base.device, vae.dtype) * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
-    if upcast:
-        vae.to(before)
-    return latents.to(before)
 
 
 def masked_latents(
@@ -79,7 +67,7 @@ class SubjectEncoder(nn.Module):
 
 
 @torch.no_grad()
-def initialise(encoder: SubjectEncoder, unet: nn.Module) -> None:
+def initialise(encoder: SubjectEncoder, unet: Any) -> None:
     """W-hat starts as the prompt's own keys and values, W-tilde as those of the self-attentions."""
     for projections in (encoder.to_subject, encoder.to_reference):
         for layer in projections.layers:

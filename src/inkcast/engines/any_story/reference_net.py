@@ -59,13 +59,13 @@ class ReferenceNet(nn.Module):
     features never change. Its layers carry the UNet's names.
     """
 
-    def __init__(self, unet: UNet2DConditionModel) -> None:
+    def __init__(self, unet: Any) -> None:
         super().__init__()
         channels = unet.config.in_channels + 1
         self.unet: Any = UNet2DConditionModel.from_config(unet.config, in_channels=channels)
         for block in self.unet.modules():
             if isinstance(block, BasicTransformerBlock):
-                block.attn2 = block.norm2 = None
+                block.attn2 = block.norm2 = None  # type: ignore[assignment]
         self.layers = reference_layers(self.unet)
         self.unet.set_attn_processor({key: Noting(key.removesuffix(".processor")) for key in self.unet.attn_processors})
 

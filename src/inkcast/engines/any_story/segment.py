@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId, Identity
-from inkcast.engines.any_story.encoder import picture_latents
 from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.errors import EngineError
 from inkcast.images import Reference
 from inkcast.sdxl.attention import AttentionTrace, Size
 from inkcast.sdxl.fitting import fit, resolutions
+from inkcast.sdxl.latents import picture_latents
 from inkcast.sdxl.layers import check_prepared
 from inkcast.vision.crops import to_tensor
 
