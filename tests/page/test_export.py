@@ -226,6 +226,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(
     assert os.listdir(tmp_path) == ["c.pdf"]
 
 
+def test_a_temporary_folder_without_room_is_one_message(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inkcast.page.typeset.json.dumps", full)
+    with pytest.raises(OutputError, match=r"pages cannot be set in .*: No space left on device; make room"):
+        _write(script, tmp_path / "c.pdf")
+
+
 def test_panels_that_do_not_belong_to_the_script_are_refused(script: Script, tmp_path: Path) -> None:
     with pytest.raises(PageError, match="1 drawn panels for a script of 2"):
         write_comic(script, _drawn(script)[:1], arrange(script, _OPTIONS), tmp_path / "c.pdf", _OPTIONS)

@@ -101,6 +101,13 @@ def test_a_voice_from_outside_points_at_the_border(typesetter: Typesetter) -> No
     assert min(abs(x - picture.box[0]), abs(x - picture.box[2])) < 2.0
 
 
+@pytest.mark.parametrize("kind", ["shout", "whisper"])
+def test_whoever_is_not_there_may_also_shout_or_whisper_from_outside(kind: str, typesetter: Typesetter) -> None:
+    comic = _comic(typesetter, Line(speaker="Bob", text="Come out!", kind=kind))  # type: ignore[arg-type]
+    (outline,) = _items(comic, SetOutline)
+    assert len(outline.paths) == 2
+
+
 def test_a_voice_of_nobody_has_no_tail(typesetter: Typesetter) -> None:
     (outline,) = _items(_comic(typesetter, Line(text="Where am I?")), SetOutline)
     assert len(outline.paths) == 1
@@ -123,6 +130,7 @@ def test_where_faces_leave_no_room_the_picture_makes_some(typesetter: Typesetter
     assert free.box == free.frame
     assert tight.frame == free.frame
     assert tight.box[1] > free.box[1]
+    assert (free.backdrop, tight.backdrop) == (None, "#000000")
     assert tight.crop[0] <= 10
     assert tight.crop[3] >= 246
 

@@ -11,9 +11,11 @@ from inkcast.page.layout import Frame, PageLayout, PageOptions
 from inkcast.page.lettering import Letterer
 from inkcast.page.panel import DrawnPanel
 from inkcast.page.patterns import Box
+from inkcast.page.pictures import edge_colour
 from inkcast.page.setting import Align, Item, SetComic, SetPage, SetPicture, SetText
 from inkcast.page.staging import room, stage, ways
 from inkcast.page.translation import caption_text
+from inkcast.page.typeface import needs_system_fonts
 from inkcast.page.typeset import Typesetter
 from inkcast.page.typography import Typographer, is_right_to_left
 from inkcast.page.voices import voices
@@ -34,7 +36,9 @@ def compose(
     """
     if len(panels) != len(script.panels):
         raise PageError(f"{len(panels)} drawn panels for a script of {len(script.panels)}: draw or drop the difference")
-    return _Composer(script, panels, options, typesetter or Typesetter(options.template)).comic(pages)
+    return _Composer(
+        script, panels, options, typesetter or Typesetter(options.template, needs_system_fonts(script, options))
+    ).comic(pages)
 
 
 class _Composer:
@@ -96,8 +100,9 @@ class _Composer:
             raise PageError(
                 f"panel {frame.panel + 1} holds more text than its frame can: shorten it or split the panel"
             )
-        border = frame.box if frame.box[0] > 0 else None
-        items: list[Item] = [SetPicture(frame.panel, crop, box, border, clean(panel.description))]
+        border = frame.box if frame.box[0] > 0 or box != frame.box else None
+        backdrop = edge_colour(drawn.picture, crop) if box != frame.box else None
+        items: list[Item] = [SetPicture(frame.panel, crop, box, border, clean(panel.description), backdrop)]
         items += outlines(inked)
         items += [one.text for one in inked]
         text, language = caption_text(panel, self._options)

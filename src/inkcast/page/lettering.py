@@ -54,9 +54,8 @@ class Letterer:
             near, target = body.face, mouth(body)
             if body.seen_face:
                 own = sum(other.seen_face for other in bodies[: voice.body])
-        elif voice.kind == "off-panel":
-            target = _outside(stage)
-            near = (*target, *target)
+        elif voice.outside:
+            near = _outside(stage)
         gap = 8.0 if voice.kind == "thought" else 5.0
         if goes_on:  # the last part of a speech has its tail, and stands between the others and the face
             target, gap = None, 18.0
@@ -101,7 +100,10 @@ def _goes_on(voices: Sequence[Voice], index: int) -> bool:
 
 def _tip(voice: Voice, request: Request, bodies: Sequence[Body], spot: Place) -> Point | None:
     if voice.body is None:
-        return request.target
+        if request.near is None:
+            return None
+        _, top, _, bottom = spot.box
+        return request.near[0], min(bottom + 0.1 * (bottom - top), request.near[3])
     return tail_tip(bodies[voice.body], spot.centre, _TRAIL_GAP if voice.kind == "thought" else _TIP_GAP)
 
 
@@ -115,9 +117,9 @@ def tail_tip(body: Body, centre: Point, gap: float = _TIP_GAP) -> Point:
     return x + (x - start[0]) * step, y + (y - start[1]) * step
 
 
-def _outside(stage: Stage) -> Point:
-    """A point on the emptier side of the panel, where a voice from outside comes from."""
+def _outside(stage: Stage) -> Box:
+    """The emptier side of the panel, where a voice from outside comes from."""
     x0, y0, x1, y1 = stage.room
     middles = [(body[0] + body[2]) / 2 for body in stage.bodies]
     left = bool(middles) and sum(middles) / len(middles) > (x0 + x1) / 2
-    return (x0 if left else x1), y0 + (y1 - y0) * 0.45
+    return (x0, y0, x0, y1) if left else (x1, y0, x1, y1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageStat
 
 from inkcast.page.setting import SetPicture
 
@@ -33,3 +33,14 @@ def encoded(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=93, subsampling=0)
     return buffer.getvalue()
+
+
+def edge_colour(picture: Image.Image, crop: tuple[int, int, int, int]) -> str:
+    """The mean colour of the picture's upper edge and its sides, as "#rrggbb":
+    what lies around the picture goes on in it.
+    """
+    x0, y0, x1, y1 = crop
+    rgb = picture.convert("RGB")
+    edges = [(x0, y0, x1, y0 + 1), (x0, y0, x0 + 1, y1), (x1 - 1, y0, x1, y1)]
+    means = [ImageStat.Stat(rgb.crop(edge)).mean for edge in edges]
+    return "#" + "".join(f"{round(sum(mean[band] for mean in means) / len(means)):02x}" for band in range(3))

@@ -18,7 +18,7 @@ class SetPicture:
     """A panel's picture: `source` indexes the drawn panels, `crop` is in its pixels, `box` in mm; `alt` is read aloud.
 
     `frame` (mm) is the line drawn around it, larger than `box` where the picture does not fill its frame; none where
-    the picture runs off the page.
+    the picture runs off the page. `backdrop` is the colour of what is left of the frame.
     """
 
     source: int
@@ -26,6 +26,7 @@ class SetPicture:
     box: Box
     frame: Box | None
     alt: str
+    backdrop: str | None = None
 
 
 @dataclass(frozen=True)

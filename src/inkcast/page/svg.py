@@ -42,7 +42,9 @@ def _picture(item: SetPicture, data: bytes, theme: Mapping[str, Any]) -> list[st
     x0, y0, x1, y1 = item.box
     source = base64.b64encode(data).decode()
     border = f'fill="none" stroke="{theme["ink"]}" stroke-width="{_n(theme["border"] * POINT)}"'
+    backdrop = [_rect(item.frame, f'fill="{item.backdrop}"')] if item.frame and item.backdrop else []
     return [
+        *backdrop,
         f'<image x="{_n(x0)}" y="{_n(y0)}" width="{_n(x1 - x0)}" height="{_n(y1 - y0)}" preserveAspectRatio="none" '
         f'href="data:image/{kind};base64,{source}"><title>{_xml(item.alt)}</title></image>',
         *([_rect(item.frame, border)] if item.frame else []),

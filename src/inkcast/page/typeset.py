@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import typst
 
-from inkcast.errors import PageError
+from inkcast.errors import OutputError, PageError
 from inkcast.page.setting import SetComic, SetOutline, SetPicture, SetText
 
 FONTS = Path(str(resources.files("inkcast.page") / "fonts"))
@@ -93,15 +93,20 @@ class Typesetter:
     @contextmanager
     def _project(self, data: Mapping[str, Any]) -> Iterator[Path]:
         """A folder with the templates and the data as JSON, gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="inkcast-") as folder:
-            root = Path(folder).resolve()
-            for template in _TEMPLATES.glob("*.typ"):
-                (root / template.name).write_bytes(template.read_bytes())
-            if self._template is not None:
-                (root / "user.typ").write_bytes(_read(self._template))
-            for name, value in data.items():
-                (root / name).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-            yield root
+        template = _read(self._template) if self._template is not None else None
+        try:
+            with tempfile.TemporaryDirectory(prefix="inkcast-") as folder:
+                root = Path(folder).resolve()
+                for shipped in _TEMPLATES.glob("*.typ"):
+                    (root / shipped.name).write_bytes(shipped.read_bytes())
+                if template is not None:
+                    (root / "user.typ").write_bytes(template)
+                for name, value in data.items():
+                    (root / name).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+                yield root
+        except OSError as error:
+            where, why = tempfile.gettempdir(), error.strerror or error
+            raise OutputError(f"pages cannot be set in '{where}': {why}; make room there or set TMPDIR") from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -144,7 +149,7 @@ def _plain(comic: SetComic) -> dict[str, Any]:
 
 def _plain_item(item: SetPicture | SetOutline | SetText) -> dict[str, Any]:
     if isinstance(item, SetPicture):
-        return {"kind": "picture", "box": item.box, "alt": item.alt, "frame": item.frame}
+        return {"kind": "picture", "box": item.box, "alt": item.alt, "frame": item.frame, "backdrop": item.backdrop}
     if isinstance(item, SetOutline):
         return {"kind": "outline", "paths": item.paths, "role": item.role, "clip": item.clip}
     return {

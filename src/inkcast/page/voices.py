@@ -37,7 +37,8 @@ class Body:
 class Voice:
     """One thing to letter.
 
-    `body` indexes the figure its tail points at; `chained` says that it goes on from the one before.
+    `body` indexes the figure its tail points at; `chained` says that it goes on from the one before, `outside` that
+    it comes from beyond the picture.
     """
 
     kind: VoiceKind
@@ -45,6 +46,7 @@ class Voice:
     language: str
     body: int | None = None
     chained: bool = False
+    outside: bool = False
 
 
 def voices(panel: Panel, bodies: Sequence[Body], options: PageOptions, caption: bool) -> list[Voice]:
@@ -57,8 +59,9 @@ def voices(panel: Panel, bodies: Sequence[Body], options: PageOptions, caption: 
         text, language = line_text(line, options)
         speaker = None if line.kind == "off-panel" else _find(line.speaker, bodies)
         kind: VoiceKind = "off-panel" if speaker is None and line.speaker and line.kind == "speech" else line.kind
+        outside = kind == "off-panel" or bool(speaker is None and line.speaker and kind != "thought")
         for index, part in enumerate(split(clean(text))):
-            found.append(Voice(kind, part, language, speaker, chained=index > 0))
+            found.append(Voice(kind, part, language, speaker, chained=index > 0, outside=outside))
     found += [Voice("effect", clean(text), options.source_language) for text in panel.effects if clean(text)]
     return found
 
