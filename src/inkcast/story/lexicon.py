@@ -59,7 +59,6 @@ class Groups(_Section):
     sizes: Mapping[str, int] = Field(default_factory=dict)
     both: Words = ()
     all: Words = ()
-    together: Words = ()
 
 
 class Speech(_Section):
@@ -68,7 +67,6 @@ class Speech(_Section):
     shout: Words = ()
     whisper: Words = ()
     thought: Words = ()
-    off: Words = ()
     impersonal: Words = ()
     tagged: str = ""
     tagwords: Words = ()
