@@ -154,10 +154,12 @@ def test_epub_passes_epubcheck(script: Script, tmp_path: Path) -> None:
     assert "pre-paginated" in package
     assert 'page-progression-direction="rtl"' in package
     assert "Ann: “Hello there, #emph[world]!”" in sheet
-    java, checker = shutil.which("java"), shutil.which("epubcheck")
-    if java is None or checker is None:
+    checker = shutil.which("epubcheck")
+    if checker is None:
         pytest.skip("epubcheck is not installed (Debian package epubcheck)")
-    done = subprocess.run([java, "-jar", checker, str(path)], capture_output=True, text=True, check=False)
+    packed = Path(checker).read_bytes()[:2] == b"PK"  # Debian's is a bare jar
+    command = [*(["java", "-jar"] if packed else []), checker, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 errors / 0 warnings" in done.stdout
 

@@ -1,6 +1,6 @@
 """No balloon over a face or over another, tails at their speakers, on generated pages.
 
-30 pages here; INKCAST_SOAK=500 measures as many as it says.
+30 pages here, 500 by `make soak`; INKCAST_SOAK says another number.
 """
 
 from __future__ import annotations
@@ -15,20 +15,32 @@ from inkcast.page.composing import compose
 from inkcast.page.layout import PageOptions
 from inkcast.page.typeset import Typesetter
 
-_PAGES = int(os.environ.get("INKCAST_SOAK", "30"))
 _LAYOUTS = ("auto", "manga", "classic-6", "auto", "mosaic", "splash", "webtoon", "strip", "classic-9", "storybook")
 
 
-@pytest.fixture(scope="module")
-def findings() -> Findings:
+def measured(count: int) -> Findings:
+    """What is found on at least `count` pages in all kinds of layout."""
     found, typesetter, pages, seed = Findings(), Typesetter(), 0, 0
-    while pages < _PAGES:
+    while pages < count:
         options = PageOptions(layout=_LAYOUTS[seed % len(_LAYOUTS)], captions="inside")
         script, layout, drawn = generated(seed, options)
         measure(script, layout, drawn, compose(script, drawn, layout, options, typesetter), found)
         pages, seed = pages + len(layout), seed + 1
-    assert found.balloons > _PAGES * 3
+    assert found.balloons > count * 3
     return found
+
+
+@pytest.fixture(scope="module")
+def findings() -> Findings:
+    return measured(30)
+
+
+@pytest.mark.soak
+def test_hundreds_of_pages_keep_every_promise() -> None:
+    found = measured(int(os.environ.get("INKCAST_SOAK", "500")))
+    assert (found.over_faces, found.over_balloons, found.stray_tails) == ([], [], [])
+    assert (found.out_of_order, found.spilt_text, found.off_page) == ([], [], [])
+    assert len(found.tails_over_other_faces) <= 0.03 * found.balloons
 
 
 def test_no_balloon_covers_a_face(findings: Findings) -> None:

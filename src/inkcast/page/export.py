@@ -171,5 +171,5 @@ def _write(path: Path, data: bytes) -> Path:
 def _webp(png: bytes) -> bytes:
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(buffer, "WEBP", quality=90, method=3)
+        image.convert("RGB").save(buffer, "WEBP", quality=90, method=2)
     return buffer.getvalue()
