@@ -16,6 +16,8 @@ import numpy as np
 RGB = tuple[int, int, int]
 Point = tuple[float, float]
 SUPERSAMPLE = 2
+WHITE = (252, 252, 250)
+DARK = (38, 32, 42)
 _SHIFT = 4
 _CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 20, endpoint=False)), np.sin(a)], 1)
 _HALF = np.stack([np.cos(a := np.linspace(-np.pi / 2, np.pi / 2, 7)), np.sin(a)], 1)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inkcast.toon.canvas import RGB, Canvas, Point, box, capsule, ellipse, mix, smooth, star
-from inkcast.toon.head import Head, body_color, scarf
+from inkcast.toon.head import Head, body_color
 from inkcast.toon.pose import SEAT, Limb, Pen, Pose, bend, pose_of, skeleton
 from inkcast.toon.world import COLORS, HAIR_COLORS, Look
+from inkcast.toon.worn import scarf
 
 _SHOE = (74, 58, 60)
 _SEAT = (150, 104, 62)

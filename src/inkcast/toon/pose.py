@@ -139,7 +139,7 @@ def _leg(root: Point, ankle: Point, outward: int, seated: bool) -> Limb:
 
 
 def skeleton(pose: Pose, pen: Pen, view: str, facing: int, down: float) -> np.ndarray:
-    """OpenPose-18 key points [18, 3] (x, y, visible) in pixels: nose, neck, arms, legs, eyes, ears, right before left."""
+    """OpenPose-18 key points [18, 3] (x, y, visible) in pixels: nose, neck, arms, legs, eyes, ears; right first."""
     near_is_right = facing > 0 if view == "side" else (view == "back") == (facing > 0)
     right_arm, left_arm = (pose.right_arm, pose.left_arm) if near_is_right else (pose.left_arm, pose.right_arm)
     right_leg, left_leg = (pose.right_leg, pose.left_leg) if near_is_right else (pose.left_leg, pose.right_leg)
