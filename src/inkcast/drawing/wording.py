@@ -21,7 +21,10 @@ def prompt_of(panel: Panel, cast: Sequence[Character], nouns: Mapping[str, str] 
     """The panel's words as parts; cast members it lists but does not mention are added at the end."""
     by_name = {name_key(name): one for one in cast for name in (one.name, *one.aliases)}
     present = [(by_name[name_key(presence.name)], presence) for presence in panel.characters]
-    members = tuple(Member(one.id, one.name, noun_of(one, presence, nouns), presence.box) for one, presence in present)
+    members = tuple(
+        Member(one.id, one.name, noun_of(one, presence, nouns), presence.box, presence.state)
+        for one, presence in present
+    )
     parts = marked(panel_prompt(panel).positive, [one for one, _ in present])
     for one, presence in present:
         if one.id not in parts:

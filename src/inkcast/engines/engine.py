@@ -37,12 +37,14 @@ class Style:
 
 @dataclass(frozen=True)
 class Member:
-    """A cast member in one panel. `noun` is what a prompt calls them ("a girl"); `box` asks for a place."""
+    """A cast member in one panel. `noun` is what a prompt calls them ("a girl"); `box` asks for a place; `state` names
+    the outfit or age that the panel shows them in (empty: the usual one)."""
 
     id: CharacterId
     name: str
     noun: str
     box: Box | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)

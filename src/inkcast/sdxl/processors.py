@@ -176,9 +176,10 @@ class CrossAttention:
         scale = _serve_scalar(memory.subject_scale, batch, memory.guided)
         if subjects is not None and (isinstance(scale, Tensor) or scale != 0.0):
             key, value = serve(subjects.key, batch, memory.guided), serve(subjects.value, batch, memory.guided)
-            if trace is not None and trace.record_attention:
-                trace.attention[self.layer] = _attention_map(query, key)
             regions = _regions(memory, hidden_states.shape[1])
+            if trace is not None and trace.record_attention:
+                mask = None if regions is None or regions.mask is None else serve(regions.mask, batch, memory.guided)
+                trace.attention[self.layer] = _attention_map(query, key, mask)
             together = _one_softmax(query, key, value, regions, memory) if key.ndim == 4 else None
             out = out + scale * (_gated_sum(query, key, value, gates) if together is None else together)
         return attn.to_out[1](attn.to_out[0](out))
@@ -205,9 +206,11 @@ def _gated_sum(query: Tensor, key: Tensor, value: Tensor, gates: Tensor | None) 
     return torch.stack(terms).sum(dim=0)
 
 
-def _attention_map(query: Tensor, key: Tensor) -> Tensor:
-    """Head mean of Softmax(Q K^T / sqrt(d)), in float32."""
+def _attention_map(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Head mean of Softmax(Q K^T / sqrt(d)) over what `mask` lets be read, in float32."""
     if key.ndim == 5:
         query = query.unsqueeze(1)
     scores = query.float() @ key.float().transpose(-1, -2) * query.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
     return scores.softmax(dim=-1).mean(dim=-3)

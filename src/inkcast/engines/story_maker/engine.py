@@ -1,0 +1,306 @@
+"""StoryMaker (arXiv 2409.12576): faces and whole characters as tokens under one softmax with a learned background,
+LoRA on every attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from inkcast.cast.character import Character, CharacterId, Identity
+from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
+from inkcast.engines.identity import check_identity
+from inkcast.engines.story_maker.eyes import Eyes, Seen
+from inkcast.engines.story_maker.lora import fused
+from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, Look, Options, look_of, number
+from inkcast.engines.story_maker.weights import FILE, Adapter, load_adapter
+from inkcast.errors import EngineError
+from inkcast.events import Note, Report, unheard
+from inkcast.images import Reference
+from inkcast.sdxl.attention import AttentionMemory, KeyValue, Layer
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.image_encoder import load_image_encoder
+from inkcast.sdxl.layers import project_text
+from inkcast.sdxl.prompts import encode_prompt
+from inkcast.vision.detector import ToonDetector
+from inkcast.vision.face import FaceReader, InsightFaces, ToonFaces
+from inkcast.vision.segment import Segmenter, ToonSegmenter
+
+Projected = Mapping[Layer, KeyValue]  # of one character or the background: [1, heads, tokens, head_dim]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """E_1 [1, face tokens, channels] and E_2 [1, queries, channels] of one character in one panel."""
+
+    face: Tensor
+    character: Tensor
+
+
+class StoryMaker:
+    """The engine over one base. Its adapter must not change between `encode` and the last `condition`.
+
+    `report` hears what was done about references without a face or a background that could not be taken away.
+    """
+
+    name: ClassVar[str] = "story-maker"
+    scheduler: ClassVar[str] = SCHEDULER
+    steps: ClassVar[int] = STEPS
+    guidance: ClassVar[float] = GUIDANCE
+
+    def __init__(
+        self, base: Backbone, eyes: Eyes, adapter: Adapter, *, options: Options | None = None, report: Report = unheard
+    ) -> None:
+        size = adapter.image_proj_model.size
+        if base.family != "sdxl":
+            raise EngineError(
+                f"{self.name} needs an SDXL base, but {base.name!r} is Stable Diffusion: choose another base"
+            )
+        if eyes.clip.channels != size.character.feature_channels:
+            raise EngineError(
+                f"story-maker's weights read {size.character.feature_channels} channels but the image encoder gives "
+                f"{eyes.clip.channels}: use the encoder they were trained with"
+            )
+        if eyes.faces.dim != size.id_channels:
+            raise EngineError(
+                f"story-maker's weights read faces as {size.id_channels} numbers but the face encoder gives "
+                f"{eyes.faces.dim}: use the encoder they were trained with"
+            )
+        self.base, self.eyes, self.options, self.report = base, eyes, options or Options(), report
+        self.digest = weights_digest(adapter, eyes.clip.model, *face_nets(eyes.faces))
+        self.adapter = adapter.to(base.device, base.dtype).eval()
+        self._names: dict[str, CharacterId] = {}
+        self._projected: dict[tuple[CharacterId, int, Look], tuple[Mapping[CharacterId, Identity], Projected]] = {}
+        self._constant: dict[int, Projected] = {}
+        self._active = 0
+
+    @torch.no_grad()
+    def encode(self, character: Character) -> Identity:
+        """`character` E_2 and, where a face was found, `face` E_1: means over the references; `character/STATE` and
+        `face/STATE` of references that show another outfit or age."""
+        if not character.references:
+            raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
+        self._names[character.name.casefold()] = character.id
+        tensors: dict[str, Tensor] = {}
+        for state, references in by_state(character.references).items():
+            seen = [self.eyes.read(reference) for reference in references]
+            self._tell(character.name, state, seen)
+            ending = f"/{state}" if state else ""
+            tensors[f"character{ending}"] = self._characters(seen)
+            with_face = [one for one in seen if one.face is not None]
+            if with_face:
+                tensors[f"face{ending}"] = self._faces(with_face)
+        return Identity(self.name, self.digest, {name: x.float().cpu().contiguous() for name, x in tensors.items()})
+
+    @torch.no_grad()
+    def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
+        """The background's tokens, then each member's, in the panel's order; the negative row reads zero features in
+        the same places."""
+        room = self.adapter.image_proj_model.size.people
+        if len(panel.members) > room:
+            raise EngineError(
+                f"story-maker has room for {room} characters in a picture but this panel has {len(panel.members)}: "
+                "use any-story for it, or split the panel"
+            )
+        if self.options.lora_scale and not self._active:
+            raise EngineError("condition() outside active() would cache keys without the LoRA: enter active() first")
+        scale = number(panel.settings, "subject_scale", self.options.subject_scale)
+        people = [self._person(place, member, panel, cast) for place, member in enumerate(panel.members)]
+        nobody = [self._unconditional(place) for place in range(len(people))]
+        prompt = encode_prompt(self.base, panel.wording(style), style.negative)
+        regions = _with_background(box_regions(panel.members))
+        negative, positive = (
+            AttentionMemory(
+                text=project_text(self.base.unet, embeds),
+                subjects=_side_by_side([self._background(), *subjects]) if subjects and scale else {},
+                regions=None if regions is None or not scale else regions.to(self.base.device),
+                subject_scale=scale,
+            )
+            for embeds, subjects in ((prompt.negative, nobody), (prompt.positive, people))
+        )
+        return Conditioning(prompt, negative, positive)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """LoRA in, out again to the bit; entered twice, it is fused once."""
+        self._active += 1
+        try:
+            if self._active > 1 or not self.options.lora_scale:
+                yield
+            else:
+                with fused(self.base.unet, self.adapter.ip_adapter, self.options.lora_scale):
+                    yield
+        finally:
+            self._active -= 1
+
+    def _characters(self, seen: Sequence[Seen]) -> Float[Tensor, "1 queries channels"]:
+        features = self._here(self.eyes.features([one.character for one in seen]))
+        return self.adapter.image_proj_model.character(features).mean(dim=0, keepdim=True)
+
+    def _faces(self, seen: Sequence[Seen]) -> Float[Tensor, "1 tokens channels"]:
+        features = self._here(self.eyes.features([one.face for one in seen if one.face is not None]))
+        vectors = torch.stack([torch.from_numpy(one.embedding) for one in seen if one.embedding is not None])
+        return self.adapter.image_proj_model.face(self._here(vectors), features).mean(dim=0, keepdim=True)
+
+    def _tell(self, name: str, state: str, seen: Sequence[Seen]) -> None:
+        if not state and all(one.face is None for one in seen):
+            self.report(Note(f"no face was found in the references of {name}: keeping hair, clothes and body only"))
+        if any(one.how == "whole picture" for one in seen):
+            self.report(
+                Note(f"a reference of {name} was read with its background: give a mask, or a picture on plain ground")
+            )
+
+    def _here(self, x: Tensor) -> Tensor:
+        # A copy: what was read from a file may lie unaligned, and then products differ in their last bits.
+        return x.to(self.base.device, self.adapter.image_proj_model.pos_embed.dtype, copy=True)
+
+    def _placed(self, one: Embedded, place: int) -> Projected:
+        places = torch.tensor([place], device=self.base.device)
+        return self.adapter.ip_adapter(self.adapter.image_proj_model.placed(one.face, one.character, places))
+
+    def _person(
+        self, place: int, member: Member, panel: PanelPrompt, cast: Mapping[CharacterId, Identity]
+    ) -> Projected:
+        """Keys and values of one member in one place with one look: made once per comic."""
+        look = look_of(member, panel.settings)
+        names = self._names | {other.name.casefold(): other.id for other in panel.members}
+        others = [_named(name, names, cast) for name in (look.clothes, look.blend)]
+        used = {who: cast[who] for who in (member.id, *others) if who is not None}
+        key = (member.id, place, look)
+        known = self._projected.get(key)
+        if known is not None and all(known[0].get(who) is identity for who, identity in used.items()):
+            return known[1]
+        for who, identity in used.items():
+            check_identity(identity, self.name, self.digest, member.name if who == member.id else str(who))
+        projected = self._placed(self._looking(member, look, cast, *others), place)
+        self._projected[key] = used, projected
+        return projected
+
+    def _looking(
+        self,
+        member: Member,
+        look: Look,
+        cast: Mapping[CharacterId, Identity],
+        donor: CharacterId | None,
+        other: CharacterId | None,
+    ) -> Embedded:
+        own = self._embedded(cast[member.id], look.state)
+        if look.clothes:
+            state = look.clothes if donor is None else ""
+            if donor is None and not _holds(cast[member.id], f"character/{state}"):
+                raise EngineError(
+                    f"clothes.{member.name} is {look.clothes!r}, which is nobody of the cast and no outfit of "
+                    f"{member.name}: add a reference for it"
+                )
+            own = Embedded(own.face, self._embedded(cast[donor or member.id], state).character)
+        if look.blend:
+            if other is None:
+                raise EngineError(f"blend.{member.name} is {look.blend!r}, who is not in the cast: add them")
+            there = self._embedded(cast[other], "")
+            own = Embedded(
+                torch.lerp(own.face, there.face, look.weight),
+                torch.lerp(own.character, there.character, look.weight),
+            )
+        return Embedded(own.face * look.face, own.character * look.character)
+
+    def _embedded(self, identity: Identity, state: str) -> Embedded:
+        """E_1 and E_2 of a state, else of the usual one; E_1 is zero where no face was found."""
+        size = self.adapter.image_proj_model.size
+        pair = []
+        for part, tokens in (("face", size.face_tokens), ("character", size.character.queries)):
+            stored = _stored(identity, f"{part}/{state}")
+            stored = _stored(identity, part) if stored is None else stored
+            pair.append(torch.zeros(1, tokens, size.character.out_channels) if stored is None else stored)
+        return Embedded(self._here(pair[0]), self._here(pair[1]))
+
+    def _background(self) -> Projected:
+        if -1 not in self._constant:
+            self._constant[-1] = self.adapter.ip_adapter(self.adapter.image_proj_model.bg_embed)
+        return self._constant[-1]
+
+    def _unconditional(self, place: int) -> Projected:
+        """The module run on zero features, with the embedding of its place."""
+        if place not in self._constant:
+            ppr = self.adapter.image_proj_model
+            nothing = self._here(self.eyes.nothing)
+            face = ppr.face(nothing.new_zeros(1, ppr.size.id_channels), nothing)
+            self._constant[place] = self._placed(Embedded(face, ppr.character(nothing)), place)
+        return self._constant[place]
+
+
+def by_state(references: Sequence[Reference]) -> Mapping[str, list[Reference]]:
+    """The usual look under "" (all references, where none shows it), then each other outfit or age."""
+    usual = [reference for reference in references if not reference.state]
+    groups: dict[str, list[Reference]] = {"": usual or list(references)}
+    for reference in references:
+        if reference.state:
+            groups.setdefault(reference.state.casefold(), []).append(reference)
+    return groups
+
+
+def _stored(identity: Identity, name: str) -> Tensor | None:
+    return identity.tensors.get(name.casefold())
+
+
+def _holds(identity: Identity, name: str) -> bool:
+    return _stored(identity, name) is not None
+
+
+def _named(name: str, names: Mapping[str, CharacterId], cast: Mapping[CharacterId, Identity]) -> CharacterId | None:
+    """Who of the cast is called so, or has this id."""
+    who = names.get(name.casefold(), CharacterId(name)) if name else None
+    return who if who in cast else None
+
+
+def _with_background(regions: Float[Tensor, "1 people h w"] | None) -> Float[Tensor, "1 blocks h w"] | None:
+    """The background may be anywhere."""
+    return None if regions is None else torch.cat([torch.ones_like(regions[:, :1]), regions], dim=1)
+
+
+def _side_by_side(blocks: Sequence[Projected]) -> Projected:
+    """Eq. 7's order, under one softmax."""
+    return {
+        layer: KeyValue(
+            torch.cat([block[layer].key for block in blocks], dim=2),
+            torch.cat([block[layer].value for block in blocks], dim=2),
+        )
+        for layer in blocks[0]
+    }
+
+
+def face_nets(faces: FaceReader) -> tuple[nn.Module, ...]:
+    """What of a face reader goes into the weights' digest."""
+    return (faces.net,) if isinstance(faces, ToonFaces) else ()
+
+
+def find_faces(base: Backbone) -> tuple[FaceReader, Segmenter | None]:
+    """The toon nets beside the base (detector/, face/), else an insightface pack in faces/, read when first needed."""
+    if base.folder is not None and (base.folder / "detector").is_dir():
+        detector = ToonDetector(base.folder / "detector")
+        return ToonFaces(detector, base.part("face")), ToonSegmenter(detector)
+    return InsightFaces((base.folder or Path()) / "faces"), None
+
+
+def load_engine(
+    base: Backbone,
+    *,
+    weights: Path | None = None,
+    image_encoder: Path | None = None,
+    faces: FaceReader | None = None,
+    segmenter: Segmenter | None = None,
+    options: Options | None = None,
+    report: Report = unheard,
+) -> StoryMaker:
+    """From the base's companion parts (engines/story-maker/, image_encoder/, faces/) or what is given instead."""
+    clip = load_image_encoder(image_encoder or base.part("image_encoder"), device=base.device, dtype=base.dtype)
+    adapter, facts = load_adapter(base.unet, weights or base.part("engines", StoryMaker.name, FILE))
+    found, cutter = find_faces(base) if faces is None else (faces, None)
+    eyes = Eyes(clip, found, segmenter or cutter, facts.preparation)
+    return StoryMaker(base, eyes, adapter, options=options or facts.options, report=report)
