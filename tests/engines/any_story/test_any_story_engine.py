@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.hooks import CpuOffload, add_hook_to_module
 from tests import tiny
 from tests.engines.any_story import parts as made
 from tests.engines.any_story.parts import ANN, BEN, CUP, PEOPLE, character, engine, panel, reference
@@ -19,6 +20,7 @@ from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.engine import Conditioning, PanelPrompt, Style, rows
 from inkcast.engines.identity import load_identity, save_identity
 from inkcast.errors import EngineError
+from inkcast.sampling.schedulers import SCHEDULERS
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, one_hot_gate
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit
@@ -363,6 +365,26 @@ def test_bases_and_encoders_that_do_not_fit_are_refused(backbone: Backbone) -> N
     parts = replace(story.parts, encoder=type(story.parts.encoder)(backbone.unet, wrong))
     with pytest.raises(EngineError, match="read 48 channels but the image encoder gives 32"):
         AnyStory(backbone, ImageEncoder(tiny.image_encoder()), parts)
+
+
+def test_reference_net_waits_on_the_cpu_under_offload(backbone: Backbone) -> None:
+    """Offloaded models go to their device when called; ReferenceNet, which no hook moves, does so by itself."""
+    usual = engine(backbone)
+    cast = encoded(usual, ANN)
+    expected = usual.condition(panel(ANN), cast, Style()).positive.reference
+    add_hook_to_module(backbone.unet, CpuOffload(execution_device="cpu"))
+    moved: list[str] = []
+    story = engine(backbone)
+    to = story.parts.reference_net.to
+    story.parts.reference_net.to = lambda place: moved.append(str(place)) or to(place)  # type: ignore[method-assign]
+    found = story.condition(panel(ANN), cast, Style()).positive.reference
+    assert moved == ["cpu", "cpu"]
+    assert all(torch.equal(found[layer].key, kv.key) for layer, kv in expected.items())
+
+
+def test_the_papers_way_of_sampling_is_one_we_have() -> None:
+    assert AnyStory.scheduler in SCHEDULERS
+    assert (AnyStory.steps, AnyStory.guidance) == (25, 7.5)
 
 
 @torch.no_grad()

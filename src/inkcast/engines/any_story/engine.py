@@ -46,6 +46,9 @@ class AnyStory:
     """The engine over one base. Its parts must not change between `encode` and the last `condition`."""
 
     name: ClassVar[str] = "any-story"
+    scheduler: ClassVar[str] = "euler-karras"  # section 4.1: 25 steps of EDM, guidance 7.5; the toon base has its own
+    steps: ClassVar[int] = 25
+    guidance: ClassVar[float] = 7.5
 
     def __init__(self, base: Backbone, encoder: ImageEncoder, parts: Parts, *, options: Options | None = None) -> None:
         if base.family != "sdxl":

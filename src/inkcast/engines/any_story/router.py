@@ -65,8 +65,10 @@ class RouterLayer(nn.Module):
         mask: Bool[Tensor, "rows subjects pixels"],
     ) -> Float[Tensor, "rows subjects features"]:
         """Masked cross-attention (Mask2Former, eq. 2): what each subject sees inside its coarse map."""
-        logits = _precise(einsum(queries, latents, "r heads s c, r p c -> r heads s p"))
-        weights = logits.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(dim=-1).to(latents.dtype)
+        logits = einsum(queries, latents, "r heads s c, r p c -> r heads s p").masked_fill(
+            ~mask.unsqueeze(1), -torch.inf
+        )
+        weights = logits.softmax(dim=-1, dtype=_precise(logits)).to(latents.dtype)
         seen = einsum(weights, latents, "r heads s p, r p c -> r heads s c")
         value = rearrange(self.to_v.weight, "(heads d) c -> heads d c", heads=self.heads)
         out = einsum(seen, value.to(seen.dtype), "r heads s c, heads d c -> r heads s d")
@@ -80,15 +82,16 @@ def routing_map(
 ) -> Float[Tensor, "rows subjects pixels"]:
     """M: softmax over subjects and background of the projected inner product of R and Z."""
     along, offset = directions[..., :-1], directions[..., -1:]
-    logits = _precise(einsum(along, latents, "r s c, r p c -> r s p")) * latents.shape[-1] ** -0.5 + offset
+    scale = latents.shape[-1] ** -0.5
+    logits = torch.baddbmm(offset, along, rearrange(latents, "r p c -> r c p"), alpha=scale)  # one kernel, not four
     if present is not None:
         logits = logits.masked_fill(~present.unsqueeze(-1), -torch.inf)
-    return logits.softmax(dim=1)
+    return logits.softmax(dim=1, dtype=_precise(logits))
 
 
-def _precise(x: Tensor) -> Tensor:
+def _precise(x: Tensor) -> torch.dtype:
     """At least float32: a softmax over thousands of pixels."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def coarse_mask(coarse: Float[Tensor, "rows subjects pixels"]) -> Bool[Tensor, "rows subjects pixels"]:
@@ -168,4 +171,4 @@ class RouterNet(nn.Module):
 def gumbel_gate(routing: Float[Tensor, "rows subjects pixels"]) -> Float[Tensor, "rows subjects pixels"]:
     """sigma(M) in training (under eq. 8): a one-hot draw from M, with the gradient of the Gumbel-softmax
     (arXiv 1611.01144)."""
-    return F.gumbel_softmax(_precise(routing).clamp_min(_TINY).log(), tau=1.0, hard=True, dim=1)
+    return F.gumbel_softmax(routing.to(_precise(routing)).clamp_min(_TINY).log(), tau=1.0, hard=True, dim=1)
