@@ -69,9 +69,9 @@ ENGINES: tuple[EngineInfo, ...] = (
         source="arXiv 2401.15975",
         factory="inkcast.engines.stable_identity.engine:load_engine",
         families=("sdxl", "sd"),
-        parts=("engines/stable-identity",),
+        parts=(),  # words learned or imported before need none; learning asks for its eyes itself
         licence="Apache-2.0",
-        weights="learned per character",
+        weights="learned per character; to learn on SDXL: a public face ViT and SegFormer face parser (see its page)",
         packages={},
     ),
     EngineInfo(

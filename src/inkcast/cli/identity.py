@@ -1,0 +1,86 @@
+"""`inkcast identity`: faces learned as words, for the engine stable-identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inkcast.cli.common import Device, Dtype, showing_progress
+
+if TYPE_CHECKING:
+    from inkcast.cast.character import Character
+
+app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
+
+
+@app.callback()
+def group() -> None:
+    """Learn faces for the engine stable-identity."""
+
+
+@app.command()
+def learn(
+    name: Annotated[str, typer.Argument(help="Who it is: somebody of the cast library, or anybody with pictures.")],
+    images: Annotated[list[Path] | None, typer.Argument(help="Pictures of the face; none: the library's.")] = None,
+    base: Annotated[str, typer.Option(help="The base to learn for: toon, a folder, a file or a hub id.")] = "toon",
+    steps: Annotated[int, typer.Option(min=1, help="How many small steps to take.")] = 500,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of the noise levels judged by the picture; 0.5 on SDXL.")
+    ] = None,
+    side: Annotated[int, typer.Option(min=0, help="Side of the views in pixels; 0 is the base's own.")] = 0,
+    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    low_memory: Annotated[bool, typer.Option("--low-memory", help="Slower, with far less GPU memory.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this face's learning was stopped.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the words to this .safetensors file.")] = None,
+) -> None:
+    """Learn a face; stop with Ctrl-C and go on with --resume. Later comics find it by its pictures."""
+    person = _person(name, images or [])
+    import torch
+
+    from inkcast.drawing.easel import DTYPES
+    from inkcast.engines.identity import save_identity
+    from inkcast.engines.stable_identity.engine import load_engine
+    from inkcast.engines.stable_identity.learn import Learning
+    from inkcast.engines.stable_identity.weights import HomeShelf
+    from inkcast.errors import UsageError
+    from inkcast.sdxl.backbone import load_backbone
+
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown precision {dtype!r}: use one of {', '.join(DTYPES)}")
+    loaded = load_backbone(
+        base,
+        device=None if device == "auto" else device,
+        dtype=None if dtype == "auto" else getattr(torch, dtype),
+    )
+    learning = Learning(steps=steps, rate=rate, alpha=alpha, side=side, seed=seed, checkpointing=low_memory)
+    shelf = HomeShelf()
+    with showing_progress() as report:
+        engine = load_engine(loaded, learning=learning, report=report)
+        file = shelf.file(person, engine.digest)
+        identity = engine.learn(person, checkpoint=file.with_suffix(".learning.safetensors"), resume=resume)
+    if images:
+        shelf.keep(person, identity)
+    else:
+        from inkcast.cast.store import open_library
+
+        with open_library() as library:
+            library.save_identity(person, identity)
+    if out is not None:
+        save_identity(identity, out)
+    typer.echo(f"learned {person.name} for {base}")
+
+
+def _person(name: str, images: list[Path]) -> Character:
+    """From the library, or of these pictures alone."""
+    from inkcast.cast.names import clean_name
+    from inkcast.cli.inputs import from_library, gather_cast
+
+    if not images:
+        return from_library(name)
+    (person,) = gather_cast([f"{clean_name(name)}={image}" for image in images])
+    return person

@@ -1,0 +1,216 @@
+"""Learning one face: 500 small steps in which only the words' MLPs change.
+
+Each step's chance follows from the seed and its number, so a resumed run takes the very steps of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from inkcast.cast.character import CharacterId
+from inkcast.engines.checkpoints import read_checkpoint
+from inkcast.engines.stable_identity.encoder import DEPTH, WordEncoder
+from inkcast.engines.stable_identity.losses import ALPHA, noised, schedule_of, two_phase_loss
+from inkcast.engines.stable_identity.prior import Prior
+from inkcast.engines.stable_identity.views import Material
+from inkcast.engines.stable_identity.words import MarkedPrompt, mark, spoken
+from inkcast.errors import EngineError, TrainingError
+from inkcast.files import replacing_file, shown
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.prompts import encode_texts
+
+_LOSS_SCALE = 2.0**12  # float16 alone: gradients of single words vanish in it otherwise
+_RUN, _STEP = "inkcast_learning", "inkcast_step"
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a face is learned. `alpha` and `depth` None: as the base's family has it; `side` 0: the base's own, in px.
+
+    `checkpointing` trades time for GPU memory.
+    """
+
+    steps: int = 500
+    rate: float = 1e-5
+    alpha: float | None = None
+    depth: int | None = None
+    batch: int = 1
+    views: int = 24
+    side: int = 0
+    seed: int = 0
+    clip: float = 1.0
+    decay: float = 1e-2
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, fits in (
+            ("steps", self.steps, self.steps >= 1),
+            ("rate", self.rate, self.rate > 0),
+            ("alpha", self.alpha, self.alpha is None or 0 <= self.alpha <= 1),
+            ("batch", self.batch, self.batch >= 1),
+            ("views", self.views, self.views >= 1),
+        ):
+            if not fits:
+                raise TrainingError(f"learning a face with {name} {value} is not possible: choose a value in its range")
+
+
+class Learner:
+    """One face being learned; `step` steps are done. `run` names what is learned on which base, for `resume`."""
+
+    def __init__(
+        self,
+        base: Backbone,
+        priors: Sequence[Prior],
+        templates: Sequence[str],
+        material: Material,
+        learning: Learning,
+        run: str,
+    ) -> None:
+        self.base, self.material, self.learning = base, material, learning
+        facts = {name: value for name, value in asdict(learning).items() if name not in ("steps", "checkpointing")}
+        self.run = json.dumps({"run": run, **facts}, sort_keys=True)
+        self.alpha = ALPHA[base.family] if learning.alpha is None else learning.alpha
+        self.schedule = schedule_of(base)
+        self.step = 0
+        people = [CharacterId(f"row {row}") for row in range(learning.batch)]
+        self.prompts = [[_prompt(base, template, who) for who in people] for template in templates]
+        self.people = people
+        depth = DEPTH[base.family] if learning.depth is None else learning.depth
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(learning.seed)
+            encoder = WordEncoder(material.own.shape[1], priors, depth)
+        self.encoder = encoder.to(base.device)
+        self.optimizer = torch.optim.AdamW(self.encoder.parameters(), lr=learning.rate, weight_decay=learning.decay)
+
+    def words(self) -> tuple[Float[Tensor, "1 2 channels"], ...]:
+        """What has been learned so far: two words per text encoder."""
+        with torch.no_grad():
+            return tuple(words.float().cpu().contiguous() for words in self.encoder(self.material.own))
+
+    def advance(self) -> float:
+        """One step; the loss before it. Raises `EngineError` if the numbers overflowed."""
+        scale = _LOSS_SCALE if self.base.dtype == torch.float16 else 1.0
+        self.optimizer.zero_grad()
+        loss = self.loss(self.step)
+        (loss * scale).backward()
+        for parameter in self.encoder.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= scale
+        norm = torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), self.learning.clip)
+        if not bool(torch.isfinite(norm)):
+            raise EngineError(f"learning overflowed at step {self.step + 1}: use --dtype float32 or bfloat16")
+        self.optimizer.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def loss(self, number: int) -> Float[Tensor, ""]:
+        """Of step `number`, with gradients."""
+        material, device = self.material, self.base.device
+        chance = torch.Generator().manual_seed(self.learning.seed * 1_000_003 + number)
+        rows = (self.learning.batch,)
+        views = torch.randint(len(material.latents), rows, generator=chance).to(device)
+        timesteps = torch.randint(len(self.schedule.alphas_bar), rows, generator=chance).to(device)
+        template = self.prompts[int(torch.randint(len(self.prompts), (), generator=chance))]
+        clean = material.latents[views]
+        noise = torch.randn(clean.shape, generator=chance).to(device)
+        output = self._predict(
+            noised(clean, noise, self.schedule.alphas_bar[timesteps]), timesteps, template, material.features[views]
+        )
+        weight = material.weights[views]
+        return two_phase_loss(output, clean, noise, timesteps, weight, self.schedule, self.alpha)
+
+    def _predict(
+        self,
+        noisy: Float[Tensor, "b c h w"],
+        timesteps: Int[Tensor, " b"],
+        prompts: Sequence[MarkedPrompt],
+        features: Float[Tensor, "b features"],
+    ) -> Float[Tensor, "b c h w"]:
+        """The UNet as in drawing: the same hidden layer, pooled words and sizes."""
+        base, words = self.base, self.encoder(features)
+        vectors = {who: [each[row] for each in words] for row, who in enumerate(self.people)}
+        with spoken(base, prompts, vectors):
+            hidden, pooled = encode_texts(base, [prompt.runs for prompt in prompts])
+        added = None
+        if pooled is not None:
+            height, width = (side * base.vae_scale_factor for side in noisy.shape[-2:])
+            sizes = torch.tensor([[height, width, 0, 0, height, width]], device=base.device, dtype=base.dtype)
+            added = {"text_embeds": pooled, "time_ids": sizes.expand(len(noisy), -1)}
+        return base.unet(noisy.to(base.dtype), timesteps, hidden, added_cond_kwargs=added).sample
+
+    def save(self, path: Path) -> None:
+        """Everything the next step depends on, in full precision; written whole or not at all."""
+        from safetensors.torch import save_file
+
+        tensors = {f"mlp.{name}": x.detach().cpu().contiguous() for name, x in self.encoder.state_dict().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": state[name].detach().cpu().contiguous() for name in _MOMENTS}
+        with replacing_file(path) as temporary:
+            save_file(tensors, temporary, metadata={_RUN: self.run, _STEP: str(self.step)})
+
+    def resume(self, path: Path) -> None:
+        """Raises `TrainingError` if another run (other pictures, base or settings) left the file."""
+        checkpoint = read_checkpoint(path)
+        if checkpoint.metadata.get(_RUN) != self.run:
+            raise TrainingError(
+                f"{shown(path)} was left by another run: learn with the same pictures, base and settings, or afresh"
+            )
+        mlp = {name.removeprefix("mlp."): x for name, x in checkpoint.tensors.items() if name.startswith("mlp.")}
+        self.encoder.load_state_dict(mlp)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, x in checkpoint.tensors.items():
+            if name.startswith("adam."):
+                _, number, moment = name.split(".")
+                moments.setdefault(int(number), {})[moment] = x
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.step = int(checkpoint.metadata[_STEP])
+
+
+def _prompt(base: Backbone, template: str, who: CharacterId) -> MarkedPrompt:
+    before, _, after = template.partition("{}")
+    return mark(base, [part for part in (before, who, after) if part], [who])
+
+
+def learn(learner: Learner, watch: Callable[[int, float], None], checkpoint: Path | None = None) -> None:
+    """Takes the steps that are left. `watch` hears of every step (number, loss); what it raises stops the learning.
+
+    When stopped, by that or by Ctrl-C, the state goes to `checkpoint`; when done, the file is removed.
+    """
+    with _still(learner.base, learner.learning.checkpointing):
+        try:
+            while learner.step < learner.learning.steps:
+                loss = learner.advance()
+                watch(learner.step, loss)
+        except BaseException:
+            if checkpoint is not None:
+                learner.save(checkpoint)
+            raise
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+@contextmanager
+def _still(base: Backbone, checkpointing: bool) -> Iterator[None]:
+    """The base's parameters need no gradients inside the block: only what leads back to the words keeps activations."""
+    parameters = [x for module in (base.unet, *base.text_encoders) for x in module.parameters() if x.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    if checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        if checkpointing:
+            base.unet.disable_gradient_checkpointing()
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,91 @@
+"""The frozen eyes that a base brings for learning faces, and where learned faces are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from inkcast.cast.character import Character, Identity
+from inkcast.cast.identities import references_digest
+from inkcast.config import settings
+from inkcast.engines.identity import load_identity, save_identity
+from inkcast.engines.stable_identity.sight import Eyes, ToonEyes, VitEyes
+from inkcast.errors import BaseModelError
+from inkcast.sdxl.backbone import Backbone
+from inkcast.vision.detector import ToonDetector
+from inkcast.vision.face import ToonFaces
+from inkcast.vision.face_parsing import SegformerParser, ToonFaceParser
+
+NAME = "stable-identity"
+
+
+def find_eyes(base: Backbone) -> Eyes | None:
+    """Of the base's companion folder: `engines/stable-identity/face` (a ViT) and `…/parser` (a SegFormer), else the
+    toon world's `detector` and `face`; None where it has neither.
+
+    Raises:
+        BaseModelError: a ViT without a parser.
+    """
+    if base.folder is None:
+        return None
+    vit, parser = (base.folder / "engines" / NAME / part for part in ("face", "parser"))
+    if vit.is_dir():
+        if not parser.is_dir():
+            raise BaseModelError(
+                f"base {base.name!r} has a face encoder but no face parser: put a SegFormer at {parser}"
+            )
+        return VitEyes(vit, SegformerParser(parser, str(base.device)), str(base.device))
+    if _net(base.folder / "detector") == "Detector" and _net(base.folder / "face") == "FaceEncoder":
+        detector = ToonDetector(base.folder / "detector")
+        return ToonEyes(ToonFaces(detector, base.folder / "face"), ToonFaceParser(detector))
+    return None
+
+
+def _net(folder: Path) -> str:
+    config = folder / "config.json"
+    return str(json.loads(config.read_text()).get("net", "")) if config.is_file() else ""
+
+
+class Shelf(Protocol):
+    """Where learned faces wait to be used again."""
+
+    def find(self, character: Character, digest: str, family: str) -> Identity | None: ...
+
+    def keep(self, character: Character, identity: Identity) -> None: ...
+
+
+@dataclass(frozen=True)
+class HomeShelf:
+    """The cast library's identities, learned or imported, and files in the home folder for whoever is not in it."""
+
+    def find(self, character: Character, digest: str, family: str) -> Identity | None:
+        """What those weights made of just those references, else what was imported for the base's family."""
+        chosen = settings()
+        imported: tuple[Identity, ...] = ()
+        if chosen.database_url or chosen.home.is_dir():
+            from inkcast.cast.store import open_library
+
+            with open_library() as library:
+                found = library.identity(character, NAME, digest)
+                imported = library.imported_identities(character.id, NAME)
+            if found is not None:
+                return found
+        file = self.file(character, digest)
+        if file.is_file():
+            return load_identity(file)
+        return next((each for each in imported if family_of(each) == family), None)
+
+    def keep(self, character: Character, identity: Identity) -> None:
+        save_identity(identity, self.file(character, identity.weights_digest))
+
+    def file(self, character: Character, digest: str) -> Path:
+        """Named after what was learned from, and by which base: not after the character."""
+        return settings().home / "faces" / f"{references_digest(character.references)[:32]}-{digest[:16]}.safetensors"
+
+
+def family_of(identity: Identity) -> str:
+    """The family an imported identity was made for; empty for one learned here."""
+    imported, _, rest = identity.weights_digest.partition("-")
+    return rest.partition(":")[0] if imported == "imported" and ":" in rest else ""

@@ -1,0 +1,85 @@
+"""`inkcast identity learn`, and where its words are found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.engines.stable_identity.people import FAME, Stare, person, picture
+from typer.testing import CliRunner
+
+from inkcast.cast.character import Identity
+from inkcast.cast.identities import pack
+from inkcast.cast.record import CharacterRecord, IdentityRecord, read_reference_record
+from inkcast.cast.store import open_library
+from inkcast.cli import app
+from inkcast.engines.identity import load_identity
+from inkcast.engines.stable_identity import engine as module
+from inkcast.engines.stable_identity.weights import HomeShelf, family_of
+
+OPTIONS = ("--steps", "1", "--rate", "1e-3", "--device", "cpu", "--dtype", "float32")
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "famous", lambda tokenizers: FAME)
+    monkeypatch.setattr(module, "find_eyes", lambda base: Stare())
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output + result.stderr
+
+
+def test_a_face_learned_by_picture_is_found_by_it(tiny_base_folder: Path, tmp_path: Path) -> None:
+    picture().save(tmp_path / "ann.png")
+    out = tmp_path / "words.safetensors"
+    code, said = run(
+        "identity", "learn", "Ann Lee (she)", tmp_path / "ann.png", "--base", tiny_base_folder, *OPTIONS, "--out", out
+    )  # fmt: skip
+    assert (code, "learned Ann Lee for" in said) == (0, True), said
+    words = load_identity(out)
+    (kept,) = (tmp_path / "home" / "faces").glob("*.safetensors")
+    assert torch.equal(load_identity(kept).tensors["text_encoder"], words.tensors["text_encoder"])
+    assert {name: tuple(x.shape) for name, x in words.tensors.items()} == {
+        "text_encoder": (1, 2, 32),
+        "text_encoder_2": (1, 2, 32),
+    }
+
+
+def test_a_face_of_the_library_is_kept_in_it(tiny_base_folder: Path, tmp_path: Path) -> None:
+    picture().save(tmp_path / "ann.png")
+    with open_library() as library:
+        library.add(CharacterRecord("Ann Lee", references=(read_reference_record(tmp_path / "ann.png"),)))
+    assert run("identity", "learn", "ann lee", "--base", tiny_base_folder, *OPTIONS)[0] == 0
+    with open_library() as library:
+        ann = library.character("Ann Lee")
+        (stored,) = library.record("Ann Lee").identities
+    found = HomeShelf().find(ann, stored.weights_digest, "sdxl")
+    assert found is not None
+    assert found.weights_digest == stored.weights_digest
+    assert HomeShelf().find(ann, "f" * 64, "sdxl") is None
+
+
+def test_imported_words_are_found_for_their_family() -> None:
+    digest = "imported-sd:" + "a" * 64
+    words = Identity("stable-identity", digest, {"text_encoder": torch.zeros(1, 2, 1024)})
+    with open_library() as library:
+        library.add(CharacterRecord("Ann Lee", identities=(IdentityRecord(words.engine, digest, "", pack(words)),)))
+        ann = library.character("Ann Lee")
+    assert family_of(words) == "sd"
+    assert family_of(Identity("stable-identity", "a" * 64)) == ""
+    found = HomeShelf().find(ann, "b" * 64, "sd")
+    assert found is not None
+    assert found.weights_digest == digest
+    assert HomeShelf().find(ann, "b" * 64, "sdxl") is None
+
+
+def test_nobody_without_pictures_and_odd_settings_are_one_line(tiny_base_folder: Path) -> None:
+    code, said = run("identity", "learn", "Nobody Known")
+    assert code == 1
+    assert "nobody in the cast library is called 'Nobody Known'" in said
+    assert run("identity", "learn", "Ann", "--steps", "0")[0] == 2
+    assert HomeShelf().find(person(), "a" * 64, "sdxl") is None
