@@ -24,6 +24,15 @@ def velocity(x: Tensor, noise: Tensor, a: Float[Tensor, b]) -> Tensor:
     return a.sqrt() * noise - (1 - a).sqrt() * x
 
 
+def denoised(noisy: Tensor, prediction: Tensor, a: Float[Tensor, b], *, velocity: bool) -> Tensor:
+    """The clean sample that a predicted velocity means, `sqrt(a) x_t - sqrt(1 - a) v`, or a predicted noise,
+    `(x_t - sqrt(1 - a) noise) / sqrt(a)`."""
+    a = a.reshape(-1, *[1] * (noisy.ndim - 1))
+    if velocity:
+        return a.sqrt() * noisy - (1 - a).sqrt() * prediction
+    return (noisy - (1 - a).sqrt() * prediction) / a.sqrt()
+
+
 def min_snr(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
     """`min(SNR, gamma) / (SNR + 1)`, the velocity error's weight (Hang et al. 2023, section 3.4); 1 if gamma is 0."""
     snr = a / (1 - a)

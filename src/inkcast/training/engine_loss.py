@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,11 +14,16 @@ from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.latents import picture_latents
 from inkcast.sdxl.layers import check_prepared
 from inkcast.toon.base import TRAIN_STEPS
-from inkcast.training.diffusion import alphas_bar, min_snr, min_snr_noise, noised, velocity, weighted_error
+from inkcast.training.diffusion import alphas_bar, denoised, min_snr, min_snr_noise, noised, velocity, weighted_error
 from inkcast.training.toon_unet import encode_text
 
 DRAWN = ("latents", "picture", "noise", "timestep", "tokens", "tokens_2", "time_ids")
 KNOWN = frozenset((*DRAWN, "references", "reference_masks", "masks", "present", "drop"))
+
+Guide = Callable[[dict[str, Tensor], dict[str, Any]], Mapping[str, Any]]
+"""From the collated batch and the UNet's arguments to further arguments, such as a ControlNet's residuals."""
+CleanLoss = Callable[[TrainingBatch, Tensor, Tensor], Mapping[str, Tensor]]
+"""Weighted terms by name from the batch, the predicted clean latents and the timesteps."""
 
 
 class EngineLoss(nn.Module):
@@ -29,13 +37,23 @@ class EngineLoss(nn.Module):
     base: Backbone
     engine: Trainee
 
-    def __init__(self, base: Backbone, engine: Trainee, gamma: float, record_attention: bool = False) -> None:
+    def __init__(
+        self,
+        base: Backbone,
+        engine: Trainee,
+        gamma: float,
+        record_attention: bool = False,
+        *,
+        guide: Guide | None = None,
+        on_clean: CleanLoss | None = None,
+    ) -> None:
         super().__init__()
         check_prepared(base.unet)
         for frozen in (base.unet, base.vae, *base.text_encoders):
             frozen.requires_grad_(False)
         self.base, self.engine = base, engine
         self.gamma, self.record_attention = gamma, record_attention
+        self.guide, self.on_clean = guide, on_clean
         self.predicts_velocity = base.pipeline.scheduler.config.prediction_type == "v_prediction"
         self.parts = nn.ModuleDict({name: part.requires_grad_() for name, part in engine.trainable().items()})
         self.register_buffer("alphas", alphas_bar(TRAIN_STEPS, 0.00085, 0.012), persistent=False)
@@ -48,15 +66,23 @@ class EngineLoss(nn.Module):
             batch = batch | {"latents": picture_latents(base, batch["picture"])}
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
         given, trace = training_batch(batch, words), AttentionTrace(record_attention=self.record_attention)
-        prediction = base.unet(
-            noised(x, noise, a),
-            batch["timestep"],
-            words,
-            added_cond_kwargs={"text_embeds": pooled, "time_ids": batch["time_ids"]},
-            cross_attention_kwargs={"memory": engine.memory(given), "trace": trace},
-        ).sample
-        loss, each = weighted_error(prediction, *self._target(x, noise, a))
-        terms = engine.losses(given, trace)
+        noisy = noised(x, noise, a)
+        arguments: dict[str, Any] = {
+            "sample": noisy,
+            "timestep": batch["timestep"],
+            "encoder_hidden_states": words,
+            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": batch["time_ids"]},
+        }
+        if self.guide is not None:
+            arguments |= self.guide(batch, arguments)
+        memory = {"memory": engine.memory(given), "trace": trace}
+        prediction = base.unet(**arguments, cross_attention_kwargs=memory).sample
+        target, weight = self._target(x, noise, a)
+        loss, each = weighted_error(prediction, target, weight)
+        terms = dict(engine.losses(given, trace))
+        if self.on_clean is not None:
+            clean = denoised(noisy, prediction.float(), a, velocity=self.predicts_velocity)
+            terms |= self.on_clean(given, clean, batch["timestep"])
         return {"loss": sum(terms.values(), loss), "mse": each.mean(), **terms}
 
     def _target(self, x: Tensor, noise: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:

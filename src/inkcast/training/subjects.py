@@ -12,8 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
+from jaxtyping import Bool, UInt8
 from transformers import CLIPTokenizer
 
 from inkcast.toon.base import TRAIN_STEPS
@@ -40,14 +39,19 @@ def reference_cutout(
     subject: Subject, rng: np.random.Generator, size: int, sheets: float
 ) -> tuple[UInt8[np.ndarray, "side side 3"], Bool[np.ndarray, "side side"]]:
     """`reference_picture`, and where the subject is in it."""
+    return cut_out(reference_rendering(subject, rng, size, sheets), size // 2)
+
+
+def reference_rendering(subject: Subject, rng: np.random.Generator, size: int, sheets: float) -> Rendering:
+    """The whole picture that a reference is cut from."""
     if rng.random() >= sheets:
         scene = sample_scene(rng, actors=[subject], style="flat")
         front = [replace(actor, view="front") if rng.random() < 0.75 else actor for actor in scene.actors]
         scene = replace(scene, actors=tuple(front), time="day" if rng.random() < 0.7 else scene.time)
         drawn = render(scene, size)
         if (drawn.instances == 1).mean() >= FEWEST_PIXELS:
-            return cut_out(drawn, size // 2)
-    return cut_out(reference_sheet(subject, size, "front" if rng.random() < 0.8 else "side"), size // 2)
+            return drawn
+    return reference_sheet(subject, size, "front" if rng.random() < 0.8 else "side")
 
 
 def cut_out(drawn: Rendering, side: int) -> tuple[UInt8[np.ndarray, "side side 3"], Bool[np.ndarray, "side side"]]:
@@ -59,6 +63,15 @@ def cut_out(drawn: Rendering, side: int) -> tuple[UInt8[np.ndarray, "side side 3
 def nameless(scene: Scene) -> Scene:
     """The scene with nobody called by name: a star's name would tell the looks."""
     return replace(scene, actors=tuple(replace(actor, name="") for actor in scene.actors))
+
+
+@dataclass(frozen=True)
+class DrawnSubjects:
+    """A sample, the picture whose latents it holds, and the pictures its references are cut from."""
+
+    sample: Sample
+    picture: Rendering
+    references: tuple[Rendering, ...]
 
 
 @dataclass(frozen=True)
@@ -86,41 +99,48 @@ class Subjects:
         return np.flatnonzero(fits)
 
     def __getitem__(self, index: int) -> Sample:
+        return self.drawn(index).sample
+
+    def drawn(self, index: int) -> DrawnSubjects:
+        """Sample `index` with the renderings it comes from, for engines that look closer."""
         count, plan = len(self.rows), self.latents.plan
         row = int(self.rows[order(self.seed, index // count, count)[index % count]])
         rng = generator(self.seed, "subjects", index)
         scene = nameless(scene_of(plan, row))
         x = self.latents.latents[row].astype(np.float32) * self.scale
-        masks, present = self._masks(scene)
+        picture = render(scene, plan.size)
         text = "" if rng.random() < self.drop_text else caption(scene, rng, looks=0.0)
         side = float(plan.size)
-        return {
+        noise = rng.standard_normal(x.shape, np.float32)
+        timestep = int(rng.integers(TRAIN_STEPS))
+        references = tuple(reference_rendering(actor.subject, rng, plan.size, self.sheets) for actor in scene.actors)
+        sample = {
             "latents": torch.from_numpy(x),
-            "noise": torch.from_numpy(rng.standard_normal(x.shape, np.float32)),
-            "timestep": torch.tensor(int(rng.integers(TRAIN_STEPS))),
+            "noise": torch.from_numpy(noise),
+            "timestep": torch.tensor(timestep),
             "tokens": torch.tensor(tokenised(self.tokenizer, [text])[0]),
             "time_ids": torch.tensor([side, side, 0.0, 0.0, side, side]),
-            **self._references([actor.subject for actor in scene.actors], rng),
-            "masks": masks,
-            "present": present,
+            **self._references(references),
+            **self._masks(picture),
             "drop": torch.tensor(bool(rng.random() < self.drop_subjects)),
         }
+        return DrawnSubjects(sample, picture, references)
 
-    def _references(self, subjects: Sequence[Subject], rng: np.random.Generator) -> Sample:
+    def _references(self, references: Sequence[Rendering]) -> Sample:
         """`references` [subjects, 3, s, s] in [0, 1] and `reference_masks` [subjects, s, s]; white where nobody is."""
         side = self.latents.plan.size // 2
         pictures = np.full((self.most, side, side, 3), 255, np.uint8)
         masks = np.zeros((self.most, side, side), np.float32)
-        for place, subject in enumerate(subjects):
-            pictures[place], masks[place] = reference_cutout(subject, rng, self.latents.plan.size, self.sheets)
+        for place, reference in enumerate(references):
+            pictures[place], masks[place] = cut_out(reference, side)
         return {
             "references": torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
             "reference_masks": torch.from_numpy(masks),
         }
 
-    def _masks(self, scene: Scene) -> tuple[Float[Tensor, "subjects s s"], Bool[Tensor, subjects]]:
-        size = self.latents.plan.size
-        instances = render(scene, size).instances[::2, ::2]
+    def _masks(self, picture: Rendering) -> Sample:
+        """`masks` [subjects, s, s] at half the picture's size, and `present`."""
         numbers = np.arange(1, self.most + 1)[:, None, None]
-        present = torch.arange(self.most) < len(scene.actors)
-        return torch.from_numpy((instances == numbers).astype(np.float32)), present
+        masks = picture.instances[::2, ::2] == numbers
+        present = torch.arange(self.most) < len(picture.actors)
+        return {"masks": torch.from_numpy(masks.astype(np.float32)), "present": present}
