@@ -109,9 +109,9 @@ def training_batch(rows: int = 3) -> TrainingBatch:
         drop=torch.tensor([False, False, True])[:rows],
         latent_size=(8, 8),
         extra={
-            "face_pictures": torch.rand(rows, 2, 3, 32, 32, generator=g),
-            "face_embeddings": torch.randn(rows, 2, 6, generator=g),
-            "face_seen": torch.tensor([[True, False]] * rows),
+            "faces": torch.rand(rows, 2, 3, 32, 32, generator=g),
+            "face_embeds": torch.randn(rows, 2, 6, generator=g),
+            "face_present": torch.tensor([[True, False]] * rows),
             "drop_crop": none,
             "zero_face": none,
             "zero_character": none,

@@ -18,7 +18,7 @@ from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit, resolutions
 from inkcast.sdxl.layers import project_text
 
-FACES, EMBEDDINGS, SEEN = "face_pictures", "face_embeddings", "face_seen"
+FACES, EMBEDDINGS, SEEN = "faces", "face_embeds", "face_present"
 NO_CROP, NO_FACE, NO_CHARACTER = "drop_crop", "zero_face", "zero_character"
 
 
@@ -26,8 +26,8 @@ NO_CROP, NO_FACE, NO_CHARACTER = "drop_crop", "zero_face", "zero_character"
 class StoryMakerTrainee:
     """Trains perceiver, image keys and values, and LoRA (which the caller keeps `lora.beside` the UNet).
 
-    Of `TrainingBatch.extra` it reads, per row and subject: `face_pictures` (aligned, in [0, 1]), `face_embeddings`,
-    `face_seen`; per row: `drop_crop` (F_character becomes zero, section 5.1.2), `zero_face` and `zero_character` (E_1
+    Of `TrainingBatch.extra` it reads, per row and subject: `faces` (upright, in [0, 1]), `face_embeds`,
+    `face_present`; per row: `drop_crop` (F_character becomes zero, section 5.1.2), `zero_face` and `zero_character` (E_1
     or E_2 becomes zero, so that faces or clothes alone can be asked for). `drop` makes all features zero, which is the
     negative guidance row. `weight` is lambda of eq. 12; 0 leaves the loss out.
     """

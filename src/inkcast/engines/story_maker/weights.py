@@ -122,6 +122,13 @@ def check_layout(unet: nn.Module, checkpoint: Checkpoint) -> None:
     load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
 
 
+def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
+    """Of each published part over a UNet's layers, without allocating them."""
+    with torch.device("meta"):
+        adapter = Adapter(unet, PerceiverSize(), RANK)
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in adapter.named_children()}
+
+
 def _size(checkpoint: Checkpoint, facts: Facts) -> tuple[PerceiverSize, int]:
     """Read off the tensors' shapes; what is missing shows up in the strict load."""
     own = _Part(checkpoint.tensors, "image_proj_model.")

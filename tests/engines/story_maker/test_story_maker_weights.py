@@ -1,0 +1,136 @@
+"""StoryMaker's weights: the published layout at full size (names and shapes), sizes read back, faults in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.engines.story_maker.small import RANK, SIZE, random_adapter
+
+from inkcast.engines.checkpoints import Checkpoint, weights_digest
+from inkcast.engines.story_maker.eyes import Preparation
+from inkcast.engines.story_maker.options import Options
+from inkcast.engines.story_maker.weights import (
+    PUBLISHED,
+    Facts,
+    check_layout,
+    fresh_adapter,
+    load_adapter,
+    parameter_counts,
+    read_adapter,
+    save_adapter,
+)
+from inkcast.errors import WeightsError
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.full_size import sdxl_unet
+
+FACTS = Facts(8, 16, Preparation("square", 0.7), Options(0.9, 0.8))
+
+
+def published_layout() -> dict[str, list[int]]:
+    """Names and shapes of the published file, from the compact list beside this test."""
+    table = json.loads((Path(__file__).parent / "mask_layout.json").read_text())
+    names = {f"image_proj_model.{name}": shape for name, shape in table["image_proj_model"].items()}
+    widths = [width for width, count in table["channels_of_layers"] for _ in range(count)]
+    for number, width in enumerate(widths):
+        cross = number % 2
+        for projection in ("q", "k", "v", "out"):
+            inputs = 2048 if cross and projection in "kv" else width
+            names[f"ip_adapter.{number}.to_{projection}_lora.down.weight"] = [128, inputs]
+            names[f"ip_adapter.{number}.to_{projection}_lora.up.weight"] = [width, 128]
+        if cross:
+            names |= {f"ip_adapter.{number}.to_{part}_ip.weight": [width, 2048] for part in "kv"}
+    return names
+
+
+def on_meta(layout: dict[str, list[int]]) -> Checkpoint:
+    return Checkpoint("mask.bin", {name: torch.empty(shape, device="meta") for name, shape in layout.items()})
+
+
+def test_the_published_file_fits_sdxl_at_full_size() -> None:
+    unet, layout = sdxl_unet(), published_layout()
+    assert len(layout) == 113 + 1260
+    check_layout(unet, on_meta(layout))
+    counts = parameter_counts(unet)
+    assert counts["image_proj_model"] == pytest.approx(304.45e6, abs=5e3)
+    assert counts["ip_adapter"] == pytest.approx(526.58e6, abs=5e3)
+    renamed = {name.replace("17.to_v_ip", "17.to_x_ip"): shape for name, shape in layout.items()}
+    with pytest.raises(
+        WeightsError, match=r"lacks ip_adapter\.17\.to_v_ip\.weight and has an unexpected ip_adapter\.17\.to_x_ip"
+    ):
+        check_layout(unet, on_meta(renamed))
+    with pytest.raises(WeightsError, match=r"ip_adapter\.9\.to_k_ip\.weight .* is \[640, 2048\] but .* \[1280, 2048\]"):
+        check_layout(unet, on_meta(layout | {"ip_adapter.9.to_k_ip.weight": [640, 2048]}))
+
+
+@pytest.mark.parametrize("form", ["bin", "bare"])
+def test_a_foreign_file_runs_as_its_code_runs_it(backbone: Backbone, tmp_path: Path, form: str) -> None:
+    """Two dictionaries, or their contents side by side; without facts heads are 64 wide and strengths 0.8."""
+    size = replace(SIZE, character=replace(SIZE.character, heads=2, head_dim=64), face_head_dim=64)
+    adapter = fresh_adapter(backbone.unet, size, RANK)
+    parts = {name: dict(part.state_dict()) for name, part in adapter.named_children()}
+    torch.save(parts if form == "bin" else parts["image_proj_model"] | parts["ip_adapter"], tmp_path / "mask.bin")
+    again, facts = load_adapter(backbone.unet, tmp_path / "mask.bin")
+    assert facts == PUBLISHED
+    assert facts.preparation == Preparation("squashed", 1.0)
+    assert facts.options == Options(0.8, 0.8)
+    assert again.image_proj_model.size == size
+    assert again.rank == RANK
+    assert weights_digest(again) == weights_digest(adapter)
+
+
+def test_a_file_of_ours_comes_back_whole(backbone: Backbone, tmp_path: Path) -> None:
+    adapter = random_adapter(backbone)
+    save_adapter(adapter, FACTS, tmp_path / "adapter.safetensors")
+    again, facts = load_adapter(backbone.unet, tmp_path / "adapter.safetensors")
+    assert facts == FACTS
+    assert again.image_proj_model.size == SIZE
+    assert weights_digest(again) == weights_digest(adapter)
+    save_adapter(adapter, FACTS, tmp_path / "int8.safetensors", int8=True)
+    small, _ = load_adapter(backbone.unet, tmp_path / "int8.safetensors")
+    for name, tensor in adapter.state_dict().items():
+        assert float((small.state_dict()[name] - tensor).abs().max()) <= float(tensor.abs().max()) / 127
+    sizes = [(tmp_path / name).stat().st_size for name in ("int8.safetensors", "adapter.safetensors")]
+    assert sizes[0] < sizes[1]
+
+
+class Trap:
+    """Unpickling this would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+def test_files_that_are_no_story_maker(backbone: Backbone, tmp_path: Path) -> None:
+    torch.save({"image_proj_model": Trap(tmp_path / "ran"), "ip_adapter": {}}, tmp_path / "trap.bin")
+    with pytest.raises(WeightsError, match="not plain tensors"):
+        load_adapter(backbone.unet, tmp_path / "trap.bin")
+    assert not (tmp_path / "ran").exists()
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match=r"is no StoryMaker: it lacks 'image_proj_model\.pos_embed'"):
+        load_adapter(backbone.unet, tmp_path / "other.safetensors")
+    parts = {k: v for k, v in random_adapter(backbone).state_dict().items() if not k.endswith("3.to_v_ip.weight")}
+    torch.save(parts, tmp_path / "short.bin")
+    with pytest.raises(WeightsError, match=r"lacks ip_adapter\.3\.to_v_ip\.weight: use weights made for this engine"):
+        load_adapter(backbone.unet, tmp_path / "short.bin")
+    save_file({"a": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"story_maker": '{"colour": 1}'})
+    with pytest.raises(WeightsError, match=r"tells unknown facts"):
+        load_adapter(backbone.unet, tmp_path / "odd.safetensors")
+    assert read_adapter(tmp_path / "short.bin").metadata == {}
+
+
+def test_a_fresh_adapter_starts_as_the_prompts_own_projections_without_lora(backbone: Backbone) -> None:
+    adapter = fresh_adapter(backbone.unet, SIZE, RANK)
+    tensors = adapter.ip_adapter.state_dict()
+    layer = adapter.ip_adapter.layers[2]
+    attn = backbone.unet.get_submodule(layer.name)
+    assert torch.equal(tensors[f"{layer.number}.to_k_ip.weight"], attn.to_k.weight)
+    assert torch.equal(tensors[f"{layer.number}.to_v_ip.weight"], attn.to_v.weight)
+    assert all(not tensor.any() for name, tensor in tensors.items() if name.endswith("up.weight"))
