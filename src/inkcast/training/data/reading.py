@@ -1,0 +1,276 @@
+"""Training samples from shards, by number: what the trainer asks of a source.
+
+Sample `index` follows from the seed and the index alone: epoch `index // len` is one shuffle of all samples, so that
+each is seen once per epoch however many processes and workers share the indices, and a resumed run goes on exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from inkcast.errors import TrainingError
+from inkcast.files import shown
+from inkcast.toon.base import TRAIN_STEPS
+from inkcast.training.data.augment import Augmentation, Cut, cut_from, squared
+from inkcast.training.data.schema import Face, PeopleSample, SubjectSample
+from inkcast.training.data.shards import Shards, Stored
+from inkcast.training.data.skeletons import pose_map
+from inkcast.training.objective import Sample, generator
+from inkcast.training.pairs import Square
+from inkcast.training.toon_unet import order
+from inkcast.vision.alignment import align_face
+
+FEWEST = 0.002  # the share of the square that a subject must cover to be there
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """One sample of an objective; pictures in [0, 1], masks 0 or 1, subjects padded to as many as the reading says.
+
+    `picture` is the target, a square; `masks` the subjects' whole instances in it, whatever their references show.
+    `references` show each subject alone on white, `reference_masks` say where. `tokens` are the caption's, one row for
+    each tokenizer. `time_ids`: original height and width, the crop's top and left, target height and width (SDXL,
+    section 2.2). `drop` says that this sample trains the unconditional branch. `extra`: `skeletons` [subjects, 18, 3]
+    (x, y in 0..1 of the square, seen), `pose` [3, side, side]; where faces are asked for, those of the references:
+    `faces` [subjects, 3, s, s] upright, `face_embeds` [subjects, d], `face_present` [subjects].
+    """
+
+    picture: Float[Tensor, "3 side side"]
+    noise: Float[Tensor, "c h w"]
+    timestep: Int[Tensor, ""]
+    tokens: Sequence[Int[Tensor, " length"]]
+    time_ids: Float[Tensor, 6]
+    references: Float[Tensor, "subjects 3 s s"]
+    reference_masks: Float[Tensor, "subjects s s"]
+    masks: Float[Tensor, "subjects side side"]
+    present: Bool[Tensor, " subjects"]
+    drop: Bool[Tensor, ""]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def tensors(self) -> Sample:
+        """By the names the objectives read: a second tokenizer's tokens are `tokens_2`."""
+        names = ("tokens", "tokens_2")[: len(self.tokens)]
+        shared = (
+            "picture",
+            "noise",
+            "timestep",
+            "time_ids",
+            "references",
+            "reference_masks",
+            "masks",
+            "present",
+            "drop",
+        )
+        return {
+            **{name: getattr(self, name) for name in shared},
+            **dict(zip(names, self.tokens, strict=True)),
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How stored samples become training samples.
+
+    The target's `side` and its latents' shape in px, references half as large; at most `most` subjects a picture.
+    `drop_text` and `drop_subjects` are the shares without caption and without subjects. `face_dim` is the embeddings'
+    length, 0 for an objective that reads no faces; upright faces are `face_side` px, `face_zoom` as in `align_face`.
+    """
+
+    side: int
+    latent_shape: tuple[int, int, int]
+    most: int = 2
+    drop_text: float = 0.05
+    drop_subjects: float = 0.1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    face_dim: int = 0
+    face_side: int = 112
+    face_zoom: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Given:
+    """A subject of a target picture: its instance there, its reference cut out elsewhere, its face and skeleton."""
+
+    instance: Bool[np.ndarray, "h w"]
+    reference: Cut
+    face: UInt8[np.ndarray, "s s 3"] | None = None
+    embedding: Float[np.ndarray, " d"] | None = None
+    skeleton: Float[np.ndarray, "18 3"] | None = None
+
+
+@lru_cache(maxsize=4)
+def shuffled(seed: int, epoch: int, count: int) -> np.ndarray:
+    """The order of an epoch; kept, since a million numbers are not shuffled anew for each sample."""
+    return order(seed, epoch, count)
+
+
+@dataclass(frozen=True)
+class ShardSource:
+    """Samples for `Trainee`s from a folder of shards, of either kind. Pickles light, for the loader's processes."""
+
+    shards: Shards
+    tokenizers: Sequence[Any]
+    reading: Reading
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.sample(index).tensors()
+
+    def sample(self, index: int) -> TrainingSample:
+        """Raises `TrainingError` for an empty data set, a damaged shard, or embeddings of another length."""
+        count, read = len(self.shards), self.reading
+        if not count:
+            raise TrainingError(f"no samples in {shown(self.shards.folder)}: see its broken.jsonl for why")
+        number = int(shuffled(read.seed, index // count, count)[index % count])
+        rng = generator(read.seed, "shards", index)
+        stored = self.shards[number]
+        if isinstance(stored.meta, SubjectSample):
+            picture, caption, given = self._pair(stored, stored.meta, rng)
+        else:
+            picture, caption, given = self._people(stored, stored.meta, rng)
+        square = square_around(picture.shape[:2], [one.instance for one in given], read.side)
+        text = "" if rng.random() < read.drop_text else caption
+        target = square.cut(Image.fromarray(picture), Image.Resampling.LANCZOS)
+        place = [*square.size, square.top, square.left, read.side, read.side]
+        noise = rng.standard_normal(read.latent_shape, np.float32)
+        return TrainingSample(
+            picture=pixels(target),
+            noise=torch.from_numpy(noise),
+            timestep=torch.tensor(int(rng.integers(TRAIN_STEPS))),
+            tokens=tuple(tokens_of(tokenizer, text) for tokenizer in self.tokenizers),
+            time_ids=torch.tensor([float(x) for x in place]),
+            drop=torch.tensor(bool(rng.random() < read.drop_subjects)),
+            **padded(given, square, read),
+        )
+
+    def _pair(
+        self, stored: Stored, meta: SubjectSample, rng: np.random.Generator
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], str, list[Given]]:
+        """One view is drawn, another is what it is drawn from."""
+        target, other = (meta.views[int(n)] for n in rng.permutation(len(meta.views))[:2])
+        picture = stored.picture(target.picture.file)
+        shown_in = stored.picture(other.picture.file)
+        cut = cut_from(shown_in, stored.mask(other.mask))
+        face, embedding = self._face(stored, other.face, shown_in)
+        reference = squared(self.reading.augmentation(cut, rng), self.reading.side // 2)
+        return picture, target.picture.caption, [Given(stored.mask(target.mask), reference, face, embedding)]
+
+    def _people(
+        self, stored: Stored, meta: PeopleSample, rng: np.random.Generator
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], str, list[Given]]:
+        """Each subject is drawn from its own cut-out: such pictures are not paired (AnyStory 3.4, StoryMaker 5.1.1)."""
+        picture = stored.picture(meta.picture.file)
+        given = []
+        for number in sorted(rng.permutation(len(meta.people))[: self.reading.most].tolist()):
+            person = meta.people[number]
+            mask = stored.mask(person.mask)
+            reference = squared(self.reading.augmentation(cut_from(picture, mask), rng), self.reading.side // 2)
+            face, embedding = self._face(stored, person.face, picture)
+            skeleton = None if person.skeleton is None else np.array(person.skeleton)
+            given.append(Given(mask, reference, face, embedding, skeleton))
+        return picture, meta.picture.caption, given
+
+    def _face(
+        self, stored: Stored, face: Face | None, picture: UInt8[np.ndarray, "h w 3"]
+    ) -> tuple[UInt8[np.ndarray, "s s 3"] | None, Float[np.ndarray, " d"] | None]:
+        read = self.reading
+        if not read.face_dim or face is None or face.embedding is None:
+            return None, None
+        vector = stored.vector(face.embedding)
+        if len(vector) != read.face_dim:
+            raise TrainingError(
+                f"sample {stored.meta.key}: its face embedding has {len(vector)} values but this objective reads "
+                f"{read.face_dim}; build the data with the face encoder that is trained for"
+            )
+        return align_face(picture, np.array(face.points), read.face_side, read.face_zoom), vector
+
+
+def square_around(shape: tuple[int, ...], instances: Sequence[Bool[np.ndarray, "h w"]], side: int) -> Square:
+    """The largest square of a picture, scaled to `side`, moved along the longer side to where the subjects are."""
+    height, width = shape[0], shape[1]
+    scale = side / min(height, width)
+    tall, wide = (max(side, round(length * scale)) for length in (height, width))
+    anybody = np.any(list(instances), axis=0)
+    rows, columns = np.flatnonzero(anybody.any(1)), np.flatnonzero(anybody.any(0))
+    top, left = (
+        int(np.clip(round((found[0] + found[-1] + 1) / 2 * scale - side / 2), 0, length - side))
+        for found, length in ((rows, tall), (columns, wide))
+    )
+    return Square((height, width), (tall, wide), top, left, side)
+
+
+def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, Any]:
+    """The subjects as tensors with room for `most`; who is not in the square is not present."""
+    most, half, side = read.most, read.side // 2, read.side
+    pictures = np.full((most, half, half, 3), 255, np.uint8)
+    cuts, masks = np.zeros((most, half, half), np.float32), np.zeros((most, side, side), np.float32)
+    present, skeletons = np.zeros(most, bool), np.zeros((most, 18, 3), np.float32)
+    faces, embeds = np.zeros((most, read.face_side, read.face_side, 3), np.uint8), np.zeros((most, read.face_dim))
+    with_face = np.zeros(most, bool)
+    place = 0
+    for one in given:
+        image = Image.fromarray(one.instance.astype(np.uint8) * 255)
+        mask = square.cut(image, Image.Resampling.BILINEAR) >= 128
+        if mask.mean() < FEWEST:
+            continue
+        pictures[place], cuts[place] = one.reference.picture, one.reference.mask
+        masks[place], present[place] = mask, True
+        if one.skeleton is not None:
+            skeletons[place] = in_square(one.skeleton, square)
+        if one.face is not None and one.embedding is not None:
+            faces[place], embeds[place], with_face[place] = one.face, one.embedding, True
+        place += 1
+    extra = {
+        "skeletons": torch.from_numpy(skeletons),
+        "pose": pixels(pose_map([points * (side, side, 1) for points in skeletons], side)),
+    }
+    if read.face_dim:
+        extra |= {
+            "faces": pixels(faces),
+            "face_embeds": torch.from_numpy(embeds.astype(np.float32)),
+            "face_present": torch.from_numpy(with_face),
+        }
+    return {
+        "references": pixels(pictures),
+        "reference_masks": torch.from_numpy(cuts),
+        "masks": torch.from_numpy(masks),
+        "present": torch.from_numpy(present),
+        "extra": extra,
+    }
+
+
+def in_square(points: Float[np.ndarray, "18 3"], square: Square) -> Float[np.ndarray, "18 3"]:
+    """Points of the picture in shares of the square; those outside are not seen."""
+    scale = np.array([square.scaled[1] / square.size[1], square.scaled[0] / square.size[0]])
+    moved = (points[:, :2] * scale - np.array([square.left, square.top])) / square.side
+    seen = (points[:, 2] > 0) & (moved >= 0).all(1) & (moved <= 1).all(1)
+    return np.where(seen[:, None], np.column_stack([moved, np.ones(len(points))]), 0.0)
+
+
+def pixels(pictures: UInt8[np.ndarray, "*n h w 3"]) -> Float[Tensor, "*n 3 h w"]:
+    """RGB bytes as floats in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, -3))).float() / 255
+
+
+def tokens_of(tokenizer: Any, text: str) -> Int[Tensor, " length"]:
+    length = tokenizer.model_max_length
+    return torch.tensor(tokenizer(text, padding="max_length", max_length=length, truncation=True).input_ids)
+
+
+def open_shards(folder: Path, tokenizers: Sequence[Any], reading: Reading) -> ShardSource:
+    """The source over a finished build; raises `TrainingError` where there is none, or it holds nothing."""
+    shards = Shards(folder)
+    if not len(shards):
+        raise TrainingError(f"no samples in {shown(folder)}: see its broken.jsonl for why")
+    return ShardSource(shards, tokenizers, reading)
