@@ -12,11 +12,14 @@ from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.routes import Painted, RouteMaps
 from inkcast.engines.registry import DEFAULT, ENGINES, load_engine
 from inkcast.errors import EngineError, UsageError
-from inkcast.events import Note, Report
+from inkcast.events import Note, Report, unheard
 from inkcast.images import open_picture
-from inkcast.page.panel import DrawnPanel
+from inkcast.page.panel import DrawnPanel, Figure
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from inkcast.drawing.figures import Finder
     from inkcast.engines.engine import Conditioning, Engine
     from inkcast.sampling.control import Follow
     from inkcast.sdxl.backbone import Backbone
@@ -48,11 +51,12 @@ class Easel(Protocol):
 
 @dataclass(frozen=True)
 class BaseEasel:
-    """The easel over a loaded base."""
+    """The easel over a loaded base; `report` hears of what the base lacks for finding figures."""
 
     base: Backbone
     engine: Engine
     drawing: Drawing
+    report: Report = unheard
 
     @property
     def side(self) -> int:
@@ -84,8 +88,34 @@ class BaseEasel:
             step(done.index + 1)
 
         (picture,) = draw(self.base, conditioning, settings, control=self._pose(panel.index), on_step=on_step)
-        drawn = DrawnPanel(picture, routes.figures(panel.prompt.members, picture.size))
+        drawn = DrawnPanel(picture, self._figures(picture, panel, routes))
         return Painted(drawn, routes.mean if self.drawing.save_routes else None)
+
+    def _figures(self, picture: Image.Image, panel: PlannedPanel, routes: RouteMaps) -> tuple[Figure, ...]:
+        """By the routing maps or the author's boxes, with faces; whoever has neither is looked for."""
+        members = panel.prompt.members
+        placed = routes.figures(members, picture.size)
+        if not members or self._finder is None:
+            return placed
+        boxed = [figure.name for figure in placed]
+        sought = () if routes.covers(members) else tuple(one for one in panel.cast if one.name not in boxed)
+        return self._finder.find(picture, placed, sought)
+
+    @cached_property
+    def _finder(self) -> Finder | None:
+        """Loaded with the first panel that shows somebody; None, said once, where the base brings no detector."""
+        from inkcast.drawing.figures import Finder, find_sights
+
+        sights = find_sights(self.base)
+        if sights is None:
+            self.report(
+                Note(
+                    f"base {self.base.name!r} has nothing to find people with (detector/ and image_encoder/, or faces/ "
+                    "for insightface): balloons point only at whom a box or the engine's routing places"
+                )
+            )
+            return None
+        return Finder(sights)
 
     def _pose(self, index: int) -> Follow | None:
         poses = self.drawing.poses
@@ -135,7 +165,7 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
         device=str(base.device),
         dtype=str(base.dtype).removeprefix("torch."),
     )
-    return BaseEasel(base, load_engine(name, base), settled)
+    return BaseEasel(base, load_engine(name, base), settled, report)
 
 
 def default_engine(base: Backbone, report: Report) -> str:

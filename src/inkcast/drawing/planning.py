@@ -19,13 +19,17 @@ LONGEST = 2.0  # long side over short side; pages crop what is longer
 
 @dataclass(frozen=True)
 class PlannedPanel:
-    """All that decides one picture beside the cast. `index` counts from 0 in the script."""
+    """All that decides one picture beside what an engine made of the cast. `index` counts from 0 in the script.
+
+    `cast` are the members of `prompt`, in their order, as they can be looked for in the picture.
+    """
 
     index: int
     prompt: PanelPrompt
     style: Style
     size: Size
     seed: int
+    cast: tuple[Character, ...] = ()
 
 
 def plan_panels(
@@ -34,13 +38,16 @@ def plan_panels(
     """One plan per panel, in the script's order, each of its frame's aspect; `side` is the base's in pixels."""
     aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
     nouns = TOON_NOUNS if drawing.base == "toon" else NOUNS
+    prompts = [prompt_of(panel, cast, nouns) for panel in script.panels]
+    characters = {character.id: character for character in cast}
     return tuple(
         PlannedPanel(
             index=index,
-            prompt=prompt_of(panel, cast, nouns),
+            prompt=prompts[index],
             style=style_of(panel, drawing.style, drawing.negative),
             size=panel_size(aspects[index], side),
             seed=panel.seed if panel.seed is not None else panel_seed(drawing.seed, index),
+            cast=tuple(characters[member.id] for member in prompts[index].members),
         )
         for index, panel in enumerate(script.panels)
     )

@@ -55,10 +55,14 @@ class RouteMaps:
         """The mean map, the background last; None where no layer routed."""
         return None if self._total is None else (self._total / self._count).numpy()
 
+    def covers(self, members: Sequence[Member]) -> bool:
+        """Whether the maps say of every member where they acted."""
+        return self._total is not None and len(self._total) == len(members) + 1
+
     def figures(self, members: Sequence[Member], size: tuple[int, int]) -> tuple[Figure, ...]:
         """Where the members stand in a picture of `size` (width, height): by the maps, else by the author's boxes."""
         maps = self.mean
-        if maps is None or len(maps) != len(members) + 1:
+        if maps is None or not self.covers(members):
             boxes = ((member.name, member.box) for member in members)
             return tuple(Figure(name, fraction(box, size)) for name, box in boxes if box is not None)
         winner = maps.argmax(0)

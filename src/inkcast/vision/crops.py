@@ -56,7 +56,8 @@ def on_white(
 
 def to_tensor(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
     """RGB bytes as floats in [0, 1]."""
-    return rearrange(torch.from_numpy(np.ascontiguousarray(pictures)), "n h w c -> n c h w").float() / 255
+    # A copy, since torch warns of the read-only arrays that Pillow gives.
+    return rearrange(torch.from_numpy(np.array(pictures, order="C")), "n h w c -> n c h w").float() / 255
 
 
 def scaled(pictures: Float[Tensor, "n c h w"], side: int) -> Float[Tensor, "n c side side"]:

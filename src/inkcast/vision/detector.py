@@ -130,6 +130,14 @@ class ToonDetector:
         return [decode(maps, k, threshold, scale=(width / SIDE, height / SIDE)) for k in range(len(pictures))]
 
     @torch.no_grad()
+    def see(self, picture: UInt8[np.ndarray, "h w 3"]) -> tuple[tuple[Found, ...], Bool[np.ndarray, "h w"]]:
+        """`find` and `foreground` of one picture, in one pass."""
+        height, width = picture.shape[:2]
+        maps = self.net(scaled(to_tensor(picture[None]), SIDE))
+        mask = F.interpolate(maps.mask.sigmoid(), size=(height, width), mode="bilinear")[0, 0] > 0.5
+        return decode(maps, 0, scale=(width / SIDE, height / SIDE)), mask.numpy()
+
+    @torch.no_grad()
     def foreground(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> Bool[np.ndarray, "n h w"]:
         """Per picture which pixels belong to a subject."""
         mask = self.net(scaled(to_tensor(pictures), SIDE)).mask.sigmoid()
