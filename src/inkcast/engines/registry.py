@@ -40,6 +40,7 @@ class EngineInfo:
         return tuple(part for part in self.parts if folder is None or not (folder / part).exists())
 
 
+# In the order in which a base without the default's weights falls back on them: learning faces takes minutes.
 ENGINES: tuple[EngineInfo, ...] = (
     EngineInfo(
         name="any-story",
@@ -64,17 +65,6 @@ ENGINES: tuple[EngineInfo, ...] = (
         packages={},
     ),
     EngineInfo(
-        name="stable-identity",
-        title="StableIdentity: a face as two words per text encoder, learned per character",
-        source="arXiv 2401.15975",
-        factory="inkcast.engines.stable_identity.engine:load_engine",
-        families=("sdxl", "sd"),
-        parts=(),  # words learned or imported before need none; learning asks for its eyes itself
-        licence="Apache-2.0",
-        weights="learned per character; to learn on SDXL: a public face ViT and SegFormer face parser (see its page)",
-        packages={},
-    ),
-    EngineInfo(
         name="ip-adapter",
         title="IP-Adapter-Plus: image tokens by decoupled cross-attention, the baseline",
         source="arXiv 2308.06721",
@@ -83,6 +73,17 @@ ENGINES: tuple[EngineInfo, ...] = (
         parts=("image_encoder", "engines/ip-adapter/adapter.safetensors"),
         licence="Apache-2.0",
         weights="toon: this project's; public ip-adapter-plus_sdxl_vit-h: Apache-2.0",
+        packages={},
+    ),
+    EngineInfo(
+        name="stable-identity",
+        title="StableIdentity: a face as two words per text encoder, learned per character",
+        source="arXiv 2401.15975",
+        factory="inkcast.engines.stable_identity.engine:load_engine",
+        families=("sdxl", "sd"),
+        parts=(),  # words learned or imported before need none; learning asks for its eyes itself
+        licence="Apache-2.0",
+        weights="learned per character; to learn on SDXL: a public face ViT and SegFormer face parser (see its page)",
         packages={},
     ),
 )

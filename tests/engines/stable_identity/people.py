@@ -46,7 +46,7 @@ class Stare:
         face, hair = np.zeros((2, 96, 80), dtype=bool)
         face[30:60, 20:50] = True
         hair[20:30, 20:50] = True
-        chance = torch.Generator().manual_seed(int(reference.digest))
+        chance = torch.Generator().manual_seed(int(reference.digest[-8:], 16))
         return Seen(
-            np.asarray(reference.image), FaceMasks(face, hair), torch.randn(2, self.dim, generator=chance), self.note
+            np.array(reference.image), FaceMasks(face, hair), torch.randn(2, self.dim, generator=chance), self.note
         )

@@ -38,8 +38,8 @@ def identity(engine: StableIdentity, seed: int = 0) -> Identity:
 def in_the_table(base: Backbone, words: str, who: Identity) -> None:
     """The reference form: the vectors written over rows of the embedding tables."""
     ids = base.tokenizers[0](words, add_special_tokens=False).input_ids
-    for encoder, vectors in zip(base.text_encoders, who.tensors.values(), strict=True):
-        encoder.get_input_embeddings().weight.data[ids] = vectors[0]
+    for name, encoder in zip(("text_encoder", "text_encoder_2"), base.text_encoders, strict=False):
+        encoder.get_input_embeddings().weight.data[ids] = who.tensors[name][0]
 
 
 def same(ours: object, theirs: object) -> bool:
@@ -149,8 +149,11 @@ def imported(folder: Path, *widths: tuple[str, int]) -> Identity:
 
 def test_the_comic_generator_s_files_draw_on_a_base_of_their_widths(tmp_path: Path) -> None:
     words = tiny.tokenizer()
-    pipeline = tiny.pipeline(second_dim=1280)
-    pipeline.text_encoder = type(pipeline.text_encoder)(tiny.text_config(words, 768)).eval()
+    pipeline = tiny.pipeline()
+    for name, width in (("text_encoder", 768), ("text_encoder_2", 1280)):
+        config = tiny.text_config(words, width)
+        config.num_hidden_layers = 1
+        setattr(pipeline, name, type(getattr(pipeline, name))(config).eval())
     sizes = {"cross_attention_dim": 2048, "projection_class_embeddings_input_dim": 48 + 1280}
     pipeline.unet = tiny.unet(**sizes)
     prepare(pipeline.unet)
@@ -182,6 +185,14 @@ def test_without_pictures_or_eyes_nothing_is_learned(engine: StableIdentity) -> 
     blind = load_engine("stable-identity", replace(engine.base, folder=None))
     with pytest.raises(EngineError, match="brings no face encoder to learn Ann with: put a face ViT"):
         blind.learn(person())
+
+
+def test_a_panel_may_ask_for_what_somebody_wears(engine: StableIdentity) -> None:
+    armed = replace(ANN_HERE, noun="a girl in red")
+    panel = PanelPrompt((ANN, " waves and ", ANN, " runs"), (armed,), {"noun": True})
+    ours = engine.condition(panel, {ANN: identity(engine)}, Style()).prompt
+    in_the_table(engine.base, "zqa zqb", identity(engine))
+    assert same(ours, encode_prompt(engine.base, "zqa zqb, a girl in red, waves and zqa zqb runs"))
 
 
 def test_members_keep_to_the_panel(engine: StableIdentity) -> None:

@@ -61,8 +61,8 @@ def test_people_or_stars_whichever_the_tokenizer_knows() -> None:
         def __init__(self, names: set[str]) -> None:
             self.names = names
 
-        def __call__(self, text: str, **_: object) -> object:
-            return type("Encoded", (), {"input_ids": [1, 2] if text in self.names else [1, 2, 3]})
+        def __call__(self, texts: list[str], **_: object) -> object:
+            return type("Encoded", (), {"input_ids": [[1, 2] if t in self.names else [1, 2, 3] for t in texts]})
 
     assert set(famous([Knows({"Taylor Swift", "Tom Hanks"})]).names) >= {"Taylor Swift", "Tom Hanks"}
     drawn = famous([Knows(set(stars()))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,20 @@ def test_faces_are_learned_once_and_found_by_their_pictures(
     assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
     engine.encode(person(seed=1))
     assert len(engine.eyes.looks) == 2  # type: ignore[union-attr]
+
+
+def test_checkpointing_changes_nothing_but_memory(backbone: Backbone) -> None:
+    plain = engine_on(backbone, replace(QUICK, steps=1)).learn(person())
+    lean = engine_on(backbone, replace(QUICK, steps=1, checkpointing=True)).learn(person())
+    for name, words in plain.tensors.items():
+        torch.testing.assert_close(lean.tensors[name], words, atol=1e-4, rtol=1e-4)
+    assert not backbone.unet.is_gradient_checkpointing
+
+
+def test_offloaded_bases_are_not_learned_on(backbone: Backbone) -> None:
+    backbone.unet._hf_hook = object()
+    with pytest.raises(EngineError, match="cannot be learned with --low-vram: first  inkcast identity learn 'Ann'"):
+        learner_on(backbone)
 
 
 def test_what_was_done_without_a_face_is_told(backbone: Backbone) -> None:

@@ -101,6 +101,11 @@ class StableIdentity:
         """Everything that is computed once per face: what the eyes see, the views' latents and masks, the prior."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
+        if hasattr(self.base.unet, "_hf_hook"):
+            raise EngineError(
+                f"a face cannot be learned with --low-vram: first  inkcast identity learn {shown(character.name)} "
+                "--low-memory  with the same pictures"
+            )
         if self.eyes is None:
             raise EngineError(
                 f"base {self.base.name!r} brings no face encoder to learn {character.name} with: put a face ViT and a "

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inkcast.errors import EngineError
-from inkcast.sdxl.prompts import token_ids
 
 WORDS = 2
 FEWEST = 8
@@ -63,12 +62,13 @@ def word_prior(table: Float[Tensor, "vocabulary channels"], ids: Sequence[tuple[
 
 def names_in(tokenizer: Any, names: Sequence[str]) -> list[tuple[int, int]]:
     """The token ids of the names of two words whose words are one token each."""
-    found, special = [], {*tokenizer.all_special_ids}
-    for name in names:
-        ids = token_ids(tokenizer, name)
-        if len(name.split()) == WORDS and len(ids) == WORDS and not special & {*ids}:
-            found.append((ids[0], ids[1]))
-    return found
+    special = {*tokenizer.all_special_ids}
+    tokens = tokenizer(list(names), add_special_tokens=False).input_ids
+    return [
+        (ids[0], ids[1])
+        for name, ids in zip(names, tokens, strict=True)
+        if len(name.split()) == len(ids) == WORDS and not special & {*ids}
+    ]
 
 
 def famous(tokenizers: Sequence[Any]) -> Fame:

@@ -15,6 +15,7 @@ from torch import Tensor
 from inkcast.errors import BaseModelError, EngineError
 from inkcast.files import shown
 from inkcast.images import Reference
+from inkcast.sdxl.quiet import no_bars
 from inkcast.toon.nets import FaceEncoder
 from inkcast.vision.alignment import align_face
 from inkcast.vision.crops import crop_boxes, on_white, to_tensor
@@ -59,7 +60,8 @@ class VitEyes:
         from transformers import ViTImageProcessorPil, ViTModel
 
         try:
-            model: Any = ViTModel.from_pretrained(self.source, add_pooling_layer=False, dtype=torch.float32)
+            with no_bars():
+                model: Any = ViTModel.from_pretrained(self.source, add_pooling_layer=False, dtype=torch.float32)
             processor = ViTImageProcessorPil.from_pretrained(self.source)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]
@@ -124,7 +126,7 @@ _NO_FACE = "no face found: learning from the whole subject"
 def on_paper(reference: Reference) -> UInt8[np.ndarray, "h w 3"]:
     """The picture, transparent parts white."""
     if reference.image.mode != "RGBA":
-        return np.asarray(reference.image.convert("RGB"))
+        return np.array(reference.image.convert("RGB"))
     pixels = np.asarray(reference.image).astype(np.float32)
     alpha = pixels[..., 3:] / 255
     return (pixels[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)

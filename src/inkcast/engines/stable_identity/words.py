@@ -43,9 +43,17 @@ class MarkedPrompt:
 
 
 def pieces(panel: PanelPrompt, style: Style) -> tuple[str | CharacterId, ...]:
-    """The panel's words and its members' mentions in turn, then the style's words."""
-    members = {member.id for member in panel.members}
+    """The panel's words and its members' mentions in turn, then the style's words.
+
+    With the panel's setting `noun`, a member's first mention is followed by their noun, which may tell of an outfit:
+    ", a girl in armour,".
+    """
+    members = {member.id: member for member in panel.members}
     parts: list[str | CharacterId] = [*panel.parts, f", {style.prompt}" if style.prompt else ""]
+    if panel.settings.get("noun"):
+        for who, member in members.items():
+            if who in parts:
+                parts.insert(parts.index(who) + 1, f", {member.noun},")
     merged: list[str | CharacterId] = []
     for part in parts:
         if part in members or not merged or merged[-1] in members:
