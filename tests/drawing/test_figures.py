@@ -20,13 +20,17 @@ from inkcast.cast.character import Character, CharacterId, Reference
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.figures import FaceSights, Finder, ToonSights, assign, find_sights
+from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.record import FigureRecord, read_record
+from inkcast.drawing.routes import RouteMaps
+from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.events import Event, Note
 from inkcast.page.layout import PageOptions
 from inkcast.page.panel import Figure
 from inkcast.redrawing import redraw_panel
 from inkcast.sdxl.backbone import load_backbone
+from inkcast.story.script import Box
 from inkcast.toon.nets import Detector, save_net
 from inkcast.toon.renderer import Rendering, reference_sheet, render
 from inkcast.toon.world import Actor, Look, Scene
@@ -149,6 +153,36 @@ def test_whoever_stands_in_a_box_is_nobody_else() -> None:
     box, face = truth(rendering, BLUE)
     assert find(rendering, (ROLF,), (Figure("Ann", box),)) == {"Ann": (box, face)}  # type: ignore[arg-type]
     assert find(rendering, (ANN,), (Figure("Rolf", box),)) == {"Rolf": (box, face), "Ann": truth(rendering, RED)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ann_from", "asked"),
+    [
+        ((None, None), None, {"Ann": RED, "Rolf": BLUE}),
+        ((None, (0.0, 0.0, 0.5, 1.0)), None, {"Rolf": RED}),  # Ann's look, but the author says Rolf
+        ((None, (0.5, 0.0, 1.0, 1.0)), None, {"Ann": RED, "Rolf": BLUE}),
+        ((None, None), 8, {"Rolf": RED}),  # routed: Rolf left, Ann nowhere
+        (((0.0, 0.0, 0.5, 1.0), None), 4, {"Ann": BLUE, "Rolf": RED}),
+    ],
+)
+def test_maps_come_before_boxes_and_boxes_before_looks(
+    boxes: tuple[Box | None, Box | None], ann_from: int | None, asked: dict[str, Look]
+) -> None:
+    """RED stands left. Maps give Rolf the left half, and Ann the columns from `ann_from` on, of 8."""
+    rendering, routes = scene(RED, BLUE), RouteMaps()
+    if ann_from is not None:
+        maps = torch.zeros(1, 3, 8, 8)
+        maps[:, 1, :, :4] = maps[:, 2, :, 4:] = 0.5
+        maps[:, 0, :, ann_from:] = 1.0
+        routes.collect({"layer": maps.flatten(2)}, (8, 8))
+    people = zip((ANN, ROLF), boxes, strict=True)
+    prompt = PanelPrompt((), tuple(Member(one.id, one.name, "a girl", box) for one, box in people))
+    panel = PlannedPanel(0, prompt, Style(), (96, 96), 0, (ANN, ROLF))
+    finder = Finder(ToonSights(TrueDetector(rendering), Colours()))
+    found = finder.locate(Image.fromarray(rendering.image), panel, routes)
+    assert {figure.name: figure.face for figure in found} == {
+        name: truth(rendering, look)[1] for name, look in asked.items()
+    }
 
 
 def test_a_place_where_nobody_was_seen_stays_as_it_is() -> None:

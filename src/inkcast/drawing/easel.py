@@ -92,14 +92,10 @@ class BaseEasel:
         return Painted(drawn, routes.mean if self.drawing.save_routes else None)
 
     def _figures(self, picture: Image.Image, panel: PlannedPanel, routes: RouteMaps) -> tuple[Figure, ...]:
-        """By the routing maps or the author's boxes, with faces; whoever has neither is looked for."""
         members = panel.prompt.members
-        placed = routes.figures(members, picture.size)
         if not members or self._finder is None:
-            return placed
-        boxed = [figure.name for figure in placed]
-        sought = () if routes.covers(members) else tuple(one for one in panel.cast if one.name not in boxed)
-        return self._finder.find(picture, placed, sought)
+            return routes.figures(members, picture.size)
+        return self._finder.locate(picture, panel, routes)
 
     @cached_property
     def _finder(self) -> Finder | None:

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from scipy.optimize import linear_sum_assignment
 
 from inkcast.cast.character import Character, Reference
+from inkcast.drawing.planning import PlannedPanel
+from inkcast.drawing.routes import RouteMaps
 from inkcast.page.panel import Figure, PixelBox
 from inkcast.vision.clip import ClipVision, PictureEncoder
 from inkcast.vision.crops import on_white, to_tensor
@@ -71,7 +73,7 @@ class ToonSights:
     def see(self, picture: UInt8[np.ndarray, "h w 3"]) -> tuple[Sighting, ...]:
         found, foreground = self.detector.see(picture)
         size = picture.shape[1], picture.shape[0]
-        placed = [(within(one.box, size), one.face and within(one.face.box, size)) for one in found]
+        placed = [(within(one.box, size), within(one.face.box, size) if one.face else None) for one in found]
         whole = [(box, face) for box, face in placed if box is not None]
         looks = self._looks([on_white(picture, inside(box, foreground), SIDE) for box, _ in whole])
         return tuple(Sighting(box, face, look) for (box, face), look in zip(whole, looks, strict=True))
@@ -131,6 +133,14 @@ class Finder:
     def __init__(self, sights: Sights) -> None:
         self.sights = sights
         self._known: dict[str, Float[np.ndarray, "n d"]] = {}
+
+    def locate(self, picture: Image.Image, panel: PlannedPanel, routes: RouteMaps) -> tuple[Figure, ...]:
+        """By the routing maps alone, else by the author's boxes; then whoever has no box is looked for."""
+        members = panel.prompt.members
+        placed = routes.figures(members, picture.size)
+        boxed = [figure.name for figure in placed]
+        sought = () if routes.covers(members) else tuple(one for one in panel.cast if one.name not in boxed)
+        return self.find(picture, placed, sought)
 
     def find(
         self, picture: Image.Image, placed: Sequence[Figure], sought: Sequence[Character] = ()
