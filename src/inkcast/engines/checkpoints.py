@@ -89,7 +89,14 @@ def save_weights(
     module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
 ) -> None:
     """Safetensors in float16, matrices as int8 per output channel if asked for; written whole or not at all."""
-    tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    save_tensors(module.state_dict(), path, metadata, int8=int8)
+
+
+def save_tensors(
+    named: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
+) -> None:
+    """`save_weights` of tensors without a module."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
     halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     packed = _quantised(tensors, halves) if int8 else halves
     with replacing_file(path) as temporary:

@@ -1,10 +1,15 @@
-"""SDXL's own UNet without its weights, to count, to check names and shapes, and to plan."""
+"""UNets without their weights, SDXL's own and a folder's: to count parameters, and to check names and shapes."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from inkcast.errors import BaseModelError
+from inkcast.files import shown
 
 
 def sdxl_unet() -> Any:
@@ -25,3 +30,15 @@ def sdxl_unet() -> Any:
             addition_time_embed_dim=256,
             projection_class_embeddings_input_dim=2816,
         )
+
+
+def unet_layout(folder: Path) -> Any:
+    """The UNet that a base's folder describes, on the meta device. Raises `BaseModelError` if it describes none."""
+    from diffusers import UNet2DConditionModel
+
+    try:
+        config = json.loads((folder / "unet" / "config.json").read_text())
+        with torch.device("meta"):
+            return UNet2DConditionModel.from_config(config)
+    except (OSError, ValueError, TypeError) as error:
+        raise BaseModelError(f"{shown(folder)} is no base: its unet/config.json is missing or broken") from error

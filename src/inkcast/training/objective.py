@@ -64,6 +64,8 @@ OBJECTIVES: Mapping[str, Entry] = {
     "toon-unet": Entry("inkcast.training.toon_unet", "the toon base's UNet and text encoders, on cached latents"),
     "ip-adapter": Entry("inkcast.training.ip_adapter", "the IP-Adapter baseline, over a frozen toon base"),
     "any-story": Entry("inkcast.training.any_story", "AnyStory, over a frozen base: subject encoder, then router"),
+    "story-maker": Entry("inkcast.training.story_maker", "StoryMaker: perceiver, image attention, LoRA, over a base"),
+    "pose-controlnet": Entry("inkcast.training.pose_controlnet", "the ControlNet that draws given skeletons"),
 }
 
 

@@ -14,6 +14,7 @@ from tests.engines.story_maker.small import RANK, SIZE, random_adapter
 from inkcast.engines.checkpoints import Checkpoint, weights_digest
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.options import Options
+from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
 from inkcast.engines.story_maker.weights import (
     PUBLISHED,
     Facts,
@@ -21,7 +22,6 @@ from inkcast.engines.story_maker.weights import (
     fresh_adapter,
     load_adapter,
     parameter_counts,
-    read_adapter,
     save_adapter,
 )
 from inkcast.errors import WeightsError
@@ -123,7 +123,6 @@ def test_files_that_are_no_story_maker(backbone: Backbone, tmp_path: Path) -> No
     save_file({"a": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"story_maker": '{"colour": 1}'})
     with pytest.raises(WeightsError, match=r"tells unknown facts"):
         load_adapter(backbone.unet, tmp_path / "odd.safetensors")
-    assert read_adapter(tmp_path / "short.bin").metadata == {}
 
 
 def test_a_fresh_adapter_starts_as_the_prompts_own_projections_without_lora(backbone: Backbone) -> None:
@@ -134,3 +133,24 @@ def test_a_fresh_adapter_starts_as_the_prompts_own_projections_without_lora(back
     assert torch.equal(tensors[f"{layer.number}.to_k_ip.weight"], attn.to_k.weight)
     assert torch.equal(tensors[f"{layer.number}.to_v_ip.weight"], attn.to_v.weight)
     assert all(not tensor.any() for name, tensor in tensors.items() if name.endswith("up.weight"))
+
+
+def test_training_begins_from_published_adapters(backbone: Backbone, tmp_path: Path) -> None:
+    """Section 5.1.2: the face's resampler, keys, values and LoRA from FaceID, the character's resampler from Plus."""
+    ours, theirs = (random_adapter(backbone, seed) for seed in (1, 2))
+    tensors = theirs.state_dict()
+    mine = ("pos_embed", "bg_embed", "proj_out.", "norm_out.", "resample.")
+    ppr = {n.removeprefix("image_proj_model."): t for n, t in tensors.items() if n.startswith("image_proj_model.")}
+    faceid = {n: t for n, t in ppr.items() if not n.startswith(mine)}
+    plus = {n.removeprefix("resample."): t for n, t in ppr.items() if n.startswith("resample.")}
+    attention = dict(theirs.ip_adapter.state_dict())
+    torch.save({"image_proj": faceid, "ip_adapter": attention}, tmp_path / "faceid.bin")
+    torch.save({"image_proj": plus, "ip_adapter": {"1.to_k_ip.weight": torch.zeros(2)}}, tmp_path / "plus.bin")
+    before = {n: t.clone() for n, t in ours.state_dict().items()}
+    start_from_faceid(ours, tmp_path / "faceid.bin")
+    start_from_plus(ours, tmp_path / "plus.bin")
+    for name, tensor in ours.state_dict().items():
+        stays = name.startswith(tuple(f"image_proj_model.{part}" for part in mine[:4]))
+        assert torch.equal(tensor, (before if stays else tensors)[name]), name
+    with pytest.raises(WeightsError, match=r"resample\.proj\.0\.weight is \[12, 6\] but this adapter has none"):
+        start_from_plus(ours, tmp_path / "faceid.bin")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_weights
+from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_tensors, save_weights
 from inkcast.errors import WeightsError
 from inkcast.files import shown
 from inkcast.sdxl.backbone import Backbone
@@ -54,6 +55,15 @@ def load_adapter(base: Backbone, path: Path) -> Adapter:
         adapter = Adapter(base.unet, _size(checkpoint))
     load_strict(adapter.to_empty(device="cpu"), checkpoint)
     return adapter
+
+
+def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """Writes the tensors as they are, in float16, once names and shapes are known to fit. Raises as loading would."""
+    with torch.device("meta"):
+        adapter = Adapter(unet, _size(checkpoint))
+    load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
+    head_dim = checkpoint.metadata.get(_HEAD_DIM, str(_PUBLIC_HEAD_DIM))
+    save_tensors(checkpoint.tensors, path, {_HEAD_DIM: head_dim})
 
 
 def _size(checkpoint: Checkpoint) -> ResamplerSize:

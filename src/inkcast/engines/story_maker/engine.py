@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,12 +17,12 @@ from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
 from inkcast.engines.identity import check_identity
 from inkcast.engines.story_maker.eyes import Eyes, Seen
+from inkcast.engines.story_maker.looks import CHARACTER, FACE, Cast, Embedded, Looking, by_state, key_of, looking
 from inkcast.engines.story_maker.lora import fused
-from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, Look, Options, look_of, number
+from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, Options, look_of, number
 from inkcast.engines.story_maker.weights import FILE, Adapter, load_adapter
 from inkcast.errors import EngineError
 from inkcast.events import Note, Report, unheard
-from inkcast.images import Reference
 from inkcast.sdxl.attention import AttentionMemory, KeyValue, Layer
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.image_encoder import load_image_encoder
@@ -34,14 +33,6 @@ from inkcast.vision.face import FaceReader, InsightFaces, ToonFaces
 from inkcast.vision.segment import Segmenter, ToonSegmenter
 
 Projected = Mapping[Layer, KeyValue]  # of one character or the background: [1, heads, tokens, head_dim]
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """E_1 [1, face tokens, channels] and E_2 [1, queries, channels] of one character in one panel."""
-
-    face: Tensor
-    character: Tensor
 
 
 class StoryMaker:
@@ -77,7 +68,7 @@ class StoryMaker:
         self.digest = weights_digest(adapter, eyes.clip.model, *face_nets(eyes.faces))
         self.adapter = adapter.to(base.device, base.dtype).eval()
         self._names: dict[str, CharacterId] = {}
-        self._projected: dict[tuple[CharacterId, int, Look], tuple[Mapping[CharacterId, Identity], Projected]] = {}
+        self._projected: dict[tuple[int, Looking], tuple[Cast, Projected]] = {}
         self._constant: dict[int, Projected] = {}
         self._active = 0
 
@@ -92,15 +83,14 @@ class StoryMaker:
         for state, references in by_state(character.references).items():
             seen = [self.eyes.read(reference) for reference in references]
             self._tell(character.name, state, seen)
-            ending = f"/{state}" if state else ""
-            tensors[f"character{ending}"] = self._characters(seen)
+            tensors[key_of(CHARACTER, state)] = self._characters(seen)
             with_face = [one for one in seen if one.face is not None]
             if with_face:
-                tensors[f"face{ending}"] = self._faces(with_face)
+                tensors[key_of(FACE, state)] = self._faces(with_face)
         return Identity(self.name, self.digest, {name: x.float().cpu().contiguous() for name, x in tensors.items()})
 
     @torch.no_grad()
-    def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
+    def condition(self, panel: PanelPrompt, cast: Cast, style: Style) -> Conditioning:
         """The background's tokens, then each member's, in the panel's order; the negative row reads zero features in
         the same places."""
         room = self.adapter.image_proj_model.size.people
@@ -165,60 +155,20 @@ class StoryMaker:
         places = torch.tensor([place], device=self.base.device)
         return self.adapter.ip_adapter(self.adapter.image_proj_model.placed(one.face, one.character, places))
 
-    def _person(
-        self, place: int, member: Member, panel: PanelPrompt, cast: Mapping[CharacterId, Identity]
-    ) -> Projected:
+    def _person(self, place: int, member: Member, panel: PanelPrompt, cast: Cast) -> Projected:
         """Keys and values of one member in one place with one look: made once per comic."""
-        look = look_of(member, panel.settings)
         names = self._names | {other.name.casefold(): other.id for other in panel.members}
-        others = [_named(name, names, cast) for name in (look.clothes, look.blend)]
-        used = {who: cast[who] for who in (member.id, *others) if who is not None}
-        key = (member.id, place, look)
-        known = self._projected.get(key)
-        if known is not None and all(known[0].get(who) is identity for who, identity in used.items()):
+        wanted = looking(member, look_of(member, panel.settings), names, cast)
+        used = {who: cast[who] for who in wanted.everybody}
+        known = self._projected.get((place, wanted))
+        if known is not None and all(known[0][who] is identity for who, identity in used.items()):
             return known[1]
         for who, identity in used.items():
             check_identity(identity, self.name, self.digest, member.name if who == member.id else str(who))
-        projected = self._placed(self._looking(member, look, cast, *others), place)
-        self._projected[key] = used, projected
+        one = wanted.embedded(cast, self.adapter.image_proj_model.size)
+        projected = self._placed(Embedded(self._here(one.face), self._here(one.character)), place)
+        self._projected[place, wanted] = used, projected
         return projected
-
-    def _looking(
-        self,
-        member: Member,
-        look: Look,
-        cast: Mapping[CharacterId, Identity],
-        donor: CharacterId | None,
-        other: CharacterId | None,
-    ) -> Embedded:
-        own = self._embedded(cast[member.id], look.state)
-        if look.clothes:
-            state = look.clothes if donor is None else ""
-            if donor is None and not _holds(cast[member.id], f"character/{state}"):
-                raise EngineError(
-                    f"clothes.{member.name} is {look.clothes!r}, which is nobody of the cast and no outfit of "
-                    f"{member.name}: add a reference for it"
-                )
-            own = Embedded(own.face, self._embedded(cast[donor or member.id], state).character)
-        if look.blend:
-            if other is None:
-                raise EngineError(f"blend.{member.name} is {look.blend!r}, who is not in the cast: add them")
-            there = self._embedded(cast[other], "")
-            own = Embedded(
-                torch.lerp(own.face, there.face, look.weight),
-                torch.lerp(own.character, there.character, look.weight),
-            )
-        return Embedded(own.face * look.face, own.character * look.character)
-
-    def _embedded(self, identity: Identity, state: str) -> Embedded:
-        """E_1 and E_2 of a state, else of the usual one; E_1 is zero where no face was found."""
-        size = self.adapter.image_proj_model.size
-        pair = []
-        for part, tokens in (("face", size.face_tokens), ("character", size.character.queries)):
-            stored = _stored(identity, f"{part}/{state}")
-            stored = _stored(identity, part) if stored is None else stored
-            pair.append(torch.zeros(1, tokens, size.character.out_channels) if stored is None else stored)
-        return Embedded(self._here(pair[0]), self._here(pair[1]))
 
     def _background(self) -> Projected:
         if -1 not in self._constant:
@@ -233,30 +183,6 @@ class StoryMaker:
             face = ppr.face(nothing.new_zeros(1, ppr.size.id_channels), nothing)
             self._constant[place] = self._placed(Embedded(face, ppr.character(nothing)), place)
         return self._constant[place]
-
-
-def by_state(references: Sequence[Reference]) -> Mapping[str, list[Reference]]:
-    """The usual look under "" (all references, where none shows it), then each other outfit or age."""
-    usual = [reference for reference in references if not reference.state]
-    groups: dict[str, list[Reference]] = {"": usual or list(references)}
-    for reference in references:
-        if reference.state:
-            groups.setdefault(reference.state.casefold(), []).append(reference)
-    return groups
-
-
-def _stored(identity: Identity, name: str) -> Tensor | None:
-    return identity.tensors.get(name.casefold())
-
-
-def _holds(identity: Identity, name: str) -> bool:
-    return _stored(identity, name) is not None
-
-
-def _named(name: str, names: Mapping[str, CharacterId], cast: Mapping[CharacterId, Identity]) -> CharacterId | None:
-    """Who of the cast is called so, or has this id."""
-    who = names.get(name.casefold(), CharacterId(name)) if name else None
-    return who if who in cast else None
 
 
 def _with_background(regions: Float[Tensor, "1 people h w"] | None) -> Float[Tensor, "1 blocks h w"] | None:

@@ -27,9 +27,9 @@ class StoryMakerTrainee:
     """Trains perceiver, image keys and values, and LoRA (which the caller keeps `lora.beside` the UNet).
 
     Of `TrainingBatch.extra` it reads, per row and subject: `faces` (upright, in [0, 1]), `face_embeds`,
-    `face_present`; per row: `drop_crop` (F_character becomes zero, section 5.1.2), `zero_face` and `zero_character` (E_1
-    or E_2 becomes zero, so that faces or clothes alone can be asked for). `drop` makes all features zero, which is the
-    negative guidance row. `weight` is lambda of eq. 12; 0 leaves the loss out.
+    `face_present`; per row: `drop_crop` (F_character becomes zero, section 5.1.2), `zero_face` and `zero_character`
+    (E_1 or E_2 becomes zero, so that faces or clothes alone can be asked for). `drop` makes all features zero, which is
+    the negative guidance row. `weight` is lambda of eq. 12; 0 leaves the loss out.
     """
 
     base: Backbone

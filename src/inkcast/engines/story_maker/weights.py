@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_weights
+from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_tensors, save_weights
 from inkcast.engines.story_maker.encoder import PerceiverSize, PositionalPerceiver
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.lora import lora_layers
@@ -73,9 +73,8 @@ def save_adapter(adapter: Adapter, facts: Facts, path: Path, *, int8: bool = Fal
     save_weights(adapter, path, {_FACTS: json.dumps(asdict(facts))}, int8=int8)
 
 
-def read_adapter(path: Path) -> Checkpoint:
-    """The file's tensors under their full names; parts also come without their dictionary's name."""
-    checkpoint = read_checkpoint(path)
+def full_names(checkpoint: Checkpoint) -> Checkpoint:
+    """The tensors under their full names; parts also come without their dictionary's name."""
     return replace(checkpoint, tensors={_full_name(name): tensor for name, tensor in checkpoint.tensors.items()})
 
 
@@ -92,7 +91,7 @@ def load_adapter(unet: nn.Module, path: Path) -> tuple[Adapter, Facts]:
     Raises:
         WeightsError: unreadable, another layout, or made for another base.
     """
-    checkpoint = read_adapter(path)
+    checkpoint = full_names(read_checkpoint(path))
     facts = facts_of(checkpoint)
     with torch.device("meta"):
         adapter = Adapter(unet, *_size(checkpoint, facts))
@@ -127,6 +126,12 @@ def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
     with torch.device("meta"):
         adapter = Adapter(unet, PerceiverSize(), RANK)
     return {name: sum(p.numel() for p in part.parameters()) for name, part in adapter.named_children()}
+
+
+def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """Writes the tensors as they are, in float16, with the facts of the published code. Raises as loading would."""
+    check_layout(unet, checkpoint)
+    save_tensors(checkpoint.tensors, path, {_FACTS: json.dumps(asdict(facts_of(checkpoint)))})
 
 
 def _size(checkpoint: Checkpoint, facts: Facts) -> tuple[PerceiverSize, int]:

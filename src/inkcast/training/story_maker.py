@@ -1,0 +1,273 @@
+"""StoryMaker (arXiv 2409.12576, sections 4.5 to 5.1): perceiver, image keys and values, and LoRA over a frozen base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from inkcast.cast.character import Character, CharacterId
+from inkcast.engines.engine import Member, PanelPrompt, Style, TrainingBatch
+from inkcast.engines.story_maker.encoder import PerceiverSize
+from inkcast.engines.story_maker.engine import StoryMaker
+from inkcast.engines.story_maker.eyes import Eyes, Preparation
+from inkcast.engines.story_maker.lora import beside
+from inkcast.engines.story_maker.losses import ID_STEPS, LossForm, id_loss
+from inkcast.engines.story_maker.options import Options
+from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
+from inkcast.engines.story_maker.trainee import StoryMakerTrainee
+from inkcast.engines.story_maker.weights import FILE, Adapter, Facts, fresh_adapter, save_adapter
+from inkcast.errors import TrainingError
+from inkcast.images import Reference
+from inkcast.sampling.sampler import DrawSettings, draw
+from inkcast.sdxl.backbone import Backbone, load_backbone
+from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
+from inkcast.sdxl.resampler import ResamplerSize
+from inkcast.toon.dataset import sample_look
+from inkcast.toon.nets import FaceEncoder
+from inkcast.training.data.reading import Reading, ShardSource
+from inkcast.training.data.shards import Shards
+from inkcast.training.engine_loss import EngineLoss
+from inkcast.training.latents import open_cache
+from inkcast.training.objective import Source, generator
+from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
+from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
+from inkcast.training.recipe import Recipe, Table
+from inkcast.training.subjects import Subjects, reference_rendering
+from inkcast.vision.detector import ToonDetector
+from inkcast.vision.face import TOON_ZOOM, FaceReader, InsightFaces, ToonFaces
+
+SHOWN_PANELS = (
+    (("girl",), "waving on the beach"),
+    (("robot",), "running in the street at night"),
+    (("bear",), "reading a book in the library"),
+    (("girl", "boy"), "shaking hands in the park"),
+    (("cat", "bear"), "standing in the forest"),
+    (("girl", "girl"), "standing in the castle"),
+)
+
+
+class Sizes(Table):
+    """Of the perceiver; the face's runs in the prompt's channels."""
+
+    channels: int = 128
+    depth: int = 3
+    heads: int = 4
+    head_dim: int = 32
+    queries: int = 12
+    widening: int = 3
+    id_hidden: int = 256
+    face_tokens: int = 4
+    face_depth: int = 2
+    face_head_dim: int = 64
+    face_widening: int = 2
+
+    def perceiver(self, features: int, out: int, faces: int, people: int) -> PerceiverSize:
+        character = ResamplerSize(
+            features, out, self.channels, self.depth, self.heads, self.head_dim, self.queries, self.widening
+        )
+        face = self.id_hidden, self.face_tokens, self.face_depth, self.face_head_dim, self.face_widening
+        return PerceiverSize(character, faces, *face, people)
+
+
+class Parameters(Table):
+    """Where base, pictures and encoders lie, sizes, what is left out at random, and the losses' weights.
+
+    Pictures come from `cache` (the drawn world's latents; `detector` and `face` are the toon nets' folders) or `data`
+    (shards of people; `face` is an insightface pack). `controlnet`, if given, poses every training picture (section
+    4.5). `drop_text` and `drop_crop` as in section 5.1.2; `drop_subjects` rows learn the negative guidance row;
+    `zero_face` and `zero_character` teach clothes and faces alone. `attention_weight` is lambda of eq. 12; `id_weight`
+    that of the identity loss, for noise up to step `id_steps`. `people` places, of which a picture fills `most`.
+    `init_faceid` and `init_plus` are published IP-Adapters to begin with (section 5.1.2).
+    """
+
+    base: str | Path
+    image_encoder: Path
+    face: Path
+    detector: Path | None = None
+    cache: Path | None = None
+    data: Path | None = None
+    controlnet: Path | None = None
+    init_faceid: Path | None = None
+    init_plus: Path | None = None
+    sizes: Sizes = Sizes()
+    rank: int = 16
+    people: int = 3
+    most: int = 3
+    drop_text: float = 0.1
+    drop_crop: float = 0.05
+    drop_subjects: float = 0.05
+    zero_face: float = 0.1
+    zero_character: float = 0.1
+    sheets: float = 0.4
+    attention_weight: float = 0.1
+    attention_form: LossForm = "paper"
+    id_weight: float = 0.1
+    id_steps: int = ID_STEPS
+    snr_gamma: float = 5.0
+    int8: bool = False
+    guidance: float = 4.0
+    show_steps: int = 25
+
+
+@dataclass(frozen=True)
+class IdLoss:
+    """Decodes the predicted clean latents of little noised rows, and compares their faces with those of the picture."""
+
+    base: Backbone
+    net: FaceEncoder
+    weight: float
+    steps: int
+
+    def __call__(self, batch: TrainingBatch, clean: Tensor, timestep: Tensor) -> Mapping[str, Tensor]:
+        early = ((timestep <= self.steps) & ~batch.drop).unsqueeze(1)
+        row, place = (batch.extra[SHOWN] & batch.present & early).nonzero(as_tuple=True)
+        if not len(row):
+            return {"identity": clean.new_zeros(())}
+        used, where = row.unique(return_inverse=True)
+        vae: Any = self.base.vae
+        pictures = (vae.decode(clean[used] / vae.config.scaling_factor).sample.float() / 2 + 0.5).clamp(0, 1)
+        points, wanted = batch.extra[POINTS][row, place], batch.extra[WANTED][row, place]
+        loss = id_loss(pictures[where], points, wanted, self.net, FaceEncoder.side, TOON_ZOOM)
+        return {"identity": self.weight * loss}
+
+
+@dataclass
+class StoryMakerTraining:
+    """`lora` holds the adapter's LoRA beside the UNet's layers as long as this lives."""
+
+    module: EngineLoss
+    source: Source
+    base: Backbone
+    eyes: Eyes
+    adapter: Adapter
+    parameters: Parameters
+    seed: int
+    lora: ExitStack
+
+    def picture(self) -> UInt8[Tensor, "h w 3"]:
+        """Unseen characters over what is drawn of them; the LoRA acts through its place beside the layers."""
+        engine = StoryMaker(self.base, self.eyes, self.adapter, options=Options(lora_scale=0.0))
+        columns = [self._column(engine, number) for number in range(len(SHOWN_PANELS))]
+        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
+
+    def _column(self, engine: StoryMaker, number: int) -> UInt8[np.ndarray, "h w 3"]:
+        kinds, doing = SHOWN_PANELS[number]
+        side, rng = self.base.side, generator(self.seed, "shown", number)
+        drawn = [reference_rendering(sample_look(rng, "validation", kind), rng, side, 1.0) for kind in kinds]
+        members = tuple(Member(CharacterId(f"{number}/{n}"), kind, f"a {kind}") for n, kind in enumerate(kinds))
+        cast = {}
+        for member, one in zip(members, drawn, strict=True):
+            mask = Image.fromarray((one.instances == 1).astype(np.uint8) * 255)
+            reference = Reference(Image.fromarray(one.image), "", mask=mask)
+            cast[member.id] = engine.encode(Character(member.id, member.name, (reference,)))
+        words = " and ".join(f"a {kind}" for kind in kinds)
+        with engine.active():
+            conditioning = engine.condition(PanelPrompt((f"{words} {doing}",), members), cast, Style())
+            settings = DrawSettings((side, side), self.parameters.show_steps, self.parameters.guidance, seed=number)
+            picture = np.asarray(draw(self.base, conditioning, settings)[0])
+        strip = Image.fromarray(np.concatenate([one.image for one in drawn], axis=1))
+        return np.concatenate([np.asarray(strip.resize((side, side // 2))), picture])
+
+    def export(self, folder: Path) -> None:
+        """What the engine loads."""
+        size = self.adapter.image_proj_model.size
+        facts = Facts(size.character.head_dim, size.face_head_dim, self.eyes.preparation, Options())
+        save_adapter(self.adapter, facts, folder / FILE, int8=self.parameters.int8)
+
+
+def find_eyes(parameters: Parameters, encoder: ImageEncoder) -> Eyes:
+    faces: FaceReader = InsightFaces(parameters.face)
+    zoom = 1.0
+    if parameters.cache is not None:
+        if parameters.detector is None:
+            raise TrainingError("drawn pictures need the toon detector: set parameters.detector to its folder")
+        faces, zoom = ToonFaces(ToonDetector(parameters.detector), parameters.face), TOON_ZOOM
+    return Eyes(encoder, faces, preparation=Preparation("square", zoom))
+
+
+def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -> Source:
+    if (parameters.cache is None) == (parameters.data is None):
+        raise TrainingError("StoryMaker trains on parameters.cache or on parameters.data: give one of them")
+    plain: Source
+    if parameters.cache is not None:
+        subjects = Subjects(
+            latents=open_cache(parameters.cache),
+            tokenizer=base.tokenizers[0],
+            scale=float(base.vae.config.scaling_factor),
+            most=parameters.most,
+            drop_text=parameters.drop_text,
+            drop_subjects=parameters.drop_subjects,
+            sheets=parameters.sheets,
+            seed=seed,
+        )
+        assert isinstance(eyes.faces, ToonFaces)
+        plain = People(subjects, eyes.faces, eyes.clip.side)
+    else:
+        assert parameters.data is not None
+        latent = base.side // base.vae_scale_factor
+        reading = Reading(
+            side=base.side,
+            latent_shape=(int(base.unet.config.in_channels), latent, latent),
+            most=parameters.most,
+            drop_text=parameters.drop_text,
+            drop_subjects=parameters.drop_subjects,
+            face_dim=eyes.faces.dim,
+            face_side=eyes.clip.side,
+            face_zoom=eyes.preparation.zoom,
+            seed=seed,
+        )
+        plain = ShardSource(Shards(parameters.data), base.tokenizers, reading)
+    return LeftOut(plain, parameters.drop_crop, parameters.zero_face, parameters.zero_character, seed)
+
+
+def find_id_loss(parameters: Parameters, base: Backbone, eyes: Eyes) -> IdLoss | None:
+    if not parameters.id_weight:
+        return None
+    if not isinstance(eyes.faces, ToonFaces):
+        raise TrainingError(
+            "the identity loss needs a face encoder that passes gradients, which an .onnx pack does not: set "
+            "parameters.id_weight=0"
+        )
+    return IdLoss(base, eyes.faces.net.to(base.device), parameters.id_weight, parameters.id_steps)
+
+
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> StoryMakerTraining:
+    if parameters.most > parameters.people:
+        raise TrainingError(f"most = {parameters.most} people do not fit {parameters.people} places: raise people")
+    base = load_backbone(parameters.base, device=device, dtype=torch.float32)
+    encoder = load_image_encoder(parameters.image_encoder, device=device)
+    eyes = find_eyes(parameters, encoder)
+    size = parameters.sizes.perceiver(
+        encoder.channels, base.unet.config.cross_attention_dim, eyes.faces.dim, parameters.people
+    )
+    adapter = fresh_adapter(base.unet, size, parameters.rank)
+    if parameters.init_faceid is not None:
+        start_from_faceid(adapter, parameters.init_faceid)
+    if parameters.init_plus is not None:
+        start_from_plus(adapter, parameters.init_plus)
+    adapter.to(device)
+    trainee = StoryMakerTrainee(base, eyes, adapter, parameters.attention_weight, parameters.attention_form)
+    source = find_source(parameters, base, eyes, recipe.seed)
+    module = EngineLoss(
+        base,
+        trainee,
+        parameters.snr_gamma,
+        record_attention=parameters.attention_weight > 0,
+        guide=None if parameters.controlnet is None else PoseGuide(load_controlnet(parameters.controlnet, device)),
+        on_clean=find_id_loss(parameters, base, eyes),
+    )
+    if recipe.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    lora = ExitStack()
+    lora.enter_context(beside(base.unet, adapter.ip_adapter))
+    return StoryMakerTraining(module, source, base, eyes, adapter, parameters, recipe.seed, lora)

@@ -1,0 +1,85 @@
+"""inkcast convert: published weights become safetensors that engines load; what does not fit is refused in a line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.engines.story_maker.small import RANK, SIZE
+from typer.testing import CliRunner
+
+from inkcast.cli import app
+from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.ip_adapter.weights import Adapter as PlusAdapter
+from inkcast.engines.ip_adapter.weights import load_adapter as load_plus
+from inkcast.engines.story_maker.weights import PUBLISHED, fresh_adapter, load_adapter
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.resampler import ResamplerSize
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["convert", *map(str, arguments)])
+    return result.exit_code, result.stdout + result.stderr
+
+
+def test_mask_bin_becomes_an_adapter_that_runs_as_published(
+    backbone: Backbone, tiny_base_folder: Path, tmp_path: Path
+) -> None:
+    size = replace(SIZE, character=replace(SIZE.character, heads=2, head_dim=64), face_head_dim=64)
+    adapter = fresh_adapter(backbone.unet, size, RANK)
+    parts = {name: dict(part.state_dict()) for name, part in adapter.named_children()}
+    torch.save(parts, tmp_path / "mask.bin")
+    code, text = run(tmp_path / "mask.bin", "--to", tmp_path / "models", "--base", tiny_base_folder)
+    assert code == 0, text
+    written = tmp_path / "models" / "engines" / "story-maker" / "adapter.safetensors"
+    assert text.strip() == str(written)
+    again, facts = load_adapter(backbone.unet, written)
+    assert facts == PUBLISHED
+    assert weights_digest(again) == weights_digest(adapter)
+    code, text = run(tmp_path / "mask.bin", "--to", tmp_path / "models", "--base", tiny_base_folder)
+    assert (code, "is there already: give --overwrite" in text) == (1, True)
+    assert run(tmp_path / "mask.bin", "--to", tmp_path / "models", "--base", tiny_base_folder, "--overwrite")[0] == 0
+
+
+def test_an_ip_adapter_is_converted(backbone: Backbone, tiny_base_folder: Path, tmp_path: Path) -> None:
+    plus = PlusAdapter(backbone.unet, ResamplerSize(32, 64, 32, depth=1, heads=2, queries=3))
+    torch.save({name: dict(part.state_dict()) for name, part in plus.named_children()}, tmp_path / "plus.bin")
+    assert run(tmp_path / "plus.bin", "--to", tmp_path, "--base", tiny_base_folder)[0] == 0
+    again = load_plus(backbone, tmp_path / "engines" / "ip-adapter" / "adapter.safetensors")
+    assert weights_digest(again) == weights_digest(plus)
+
+
+class Trap:
+    """Unpickling this would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "complaint"),
+    [
+        ({"image_proj_model": {"pos_embed": torch.zeros(3, 5, 64)}}, "is no StoryMaker: it lacks"),
+        ({"image_proj": {"proj.weight": torch.zeros(2)}}, "is an IP-Adapter that no engine here runs"),
+        ({"weight": torch.zeros(2)}, "is of no known layout (it holds weight)"),
+    ],
+)
+def test_other_files_are_refused(tiny_base_folder: Path, tmp_path: Path, tensors: object, complaint: str) -> None:
+    torch.save(tensors, tmp_path / "file.bin")
+    code, text = run(tmp_path / "file.bin", "--to", tmp_path / "out", "--base", tiny_base_folder)
+    assert code == 1
+    assert complaint in " ".join(text.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_malicious_file_is_refused(tiny_base_folder: Path, tmp_path: Path) -> None:
+    torch.save({"image_proj_model": Trap(tmp_path / "ran"), "ip_adapter": {}}, tmp_path / "trap.bin")
+    code, text = run(tmp_path / "trap.bin", "--to", tmp_path / "out", "--base", tiny_base_folder)
+    assert (code, "not plain tensors" in " ".join(text.split())) == (1, True)
+    assert not (tmp_path / "ran").exists()
+    assert run(tmp_path / "absent.bin", "--to", tmp_path)[0] == 1

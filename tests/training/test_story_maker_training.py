@@ -1,0 +1,150 @@
+"""StoryMaker's objective and the pose ControlNet's, from recipes over a tiny untrained base of the drawn world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from inkcast.engines.story_maker.encoder import PerceiverSize
+from inkcast.engines.story_maker.engine import load_engine
+from inkcast.engines.story_maker.eyes import Preparation
+from inkcast.errors import TrainingError
+from inkcast.sdxl.backbone import load_backbone
+from inkcast.toon.nets import Detector, FaceEncoder, save_net
+from inkcast.training.checkpoints import existing
+from inkcast.training.objective import build_objective
+from inkcast.training.people import LeftOut
+from inkcast.training.pose_controlnet import PoseTraining
+from inkcast.training.recipe import Recipe, load_recipe
+from inkcast.training.story_maker import Parameters, StoryMakerTraining
+from inkcast.training.trainer import train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def recipes(toon_unet_recipe: Callable[..., Recipe], toy_recipe: Callable[..., Recipe], tmp_path: Path) -> Any:
+    """A recipe by objective over a base that draws 64 px, its cache, and untrained encoders."""
+    torch.manual_seed(0)
+    base = build_objective(toon_unet_recipe(parameters={"size": 64, "pictures": 24}), CPU)
+    with torch.no_grad():
+        base.export(tmp_path / "base")
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8
+    )
+    CLIPVisionModelWithProjection(vision).save_pretrained(tmp_path / "vision")
+    save_net(FaceEncoder(), tmp_path / "face")
+    save_net(Detector(), tmp_path / "detector")
+    shared = {"base": tmp_path / "base", "cache": tmp_path / "cache", "show_steps": 1}
+    sizes = {"channels": 16, "depth": 1, "heads": 2, "head_dim": 8, "queries": 3, "widening": 2}
+    sizes |= {"id_hidden": 8, "face_tokens": 2, "face_depth": 1, "face_head_dim": 16}
+    own = {name: tmp_path / name for name in ("face", "detector")} | {"image_encoder": tmp_path / "vision"}
+    tables: dict[str, dict[str, Any]] = {
+        "pose-controlnet": shared | {"hint_channels": 8},
+        "story-maker": shared | own | {"sizes": sizes, "rank": 2, "id_steps": 999, "most": 2},
+    }
+
+    def make(objective: str, **more: Any) -> Recipe:
+        table = tables[objective] | more
+        return toy_recipe(objective, objective=objective, parameters=table, steps=2, batch=4, ema=0.0)
+
+    return make
+
+
+def test_a_pose_controlnet_then_story_maker_with_it(recipes: Any, tmp_path: Path) -> None:
+    posing = train(recipes("pose-controlnet"))
+    net = posing / "export"
+    assert (net / "config.json").is_file()
+    assert all(name.startswith("parts.controlnet.") for name in load_file(existing(posing)[-1] / "weights.safetensors"))
+
+    run = train(recipes("story-maker", controlnet=net))
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(
+        np.isfinite(line[name]) and line[name] > 0 for line in lines for name in ("mse", "attention", "identity")
+    )
+    trained = load_file(existing(run)[-1] / "weights.safetensors")
+    assert {name.split(".")[1] for name in trained} == {"image_proj_model", "ip_adapter"}
+    assert any(trained[name].any() for name in trained if name.endswith("lora.up.weight"))  # LoRA starts at zero
+    base = replace(load_backbone(tmp_path / "base", device="cpu"), folder=tmp_path)
+    maker = load_engine(base, weights=run / "export" / "adapter.safetensors", image_encoder=tmp_path / "vision")
+    assert maker.eyes.preparation == Preparation("square", 0.7)
+    assert maker.eyes.segmenter is not None
+    assert any((run / "samples").glob("*.png"))
+
+
+def test_the_base_stays_as_it_was_and_the_poses_are_read(recipes: Any) -> None:
+    objective: PoseTraining = build_objective(recipes("pose-controlnet"), CPU)  # type: ignore[assignment]
+    batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
+    assert bool((batch["pose"].amax((1, 2, 3)) > 0.5).any())
+    objective.module(batch)["loss"].backward()
+    assert all(p.grad is None for p in objective.base.unet.parameters())
+    assert objective.net.controlnet_mid_block.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        objective.net.controlnet_mid_block.weight.add_(0.5)  # it starts at zero, where no pose matters
+        objective.net.controlnet_cond_embedding.conv_out.weight.add_(0.1)
+        other = batch | {"pose": 1 - batch["pose"]}
+        assert objective.module(batch)["loss"] != objective.module(other)["loss"]
+
+
+def test_samples_hold_faces_of_references_and_of_the_picture(recipes: Any) -> None:
+    objective: StoryMakerTraining = build_objective(recipes("story-maker"), CPU)  # type: ignore[assignment]
+    source = objective.source
+    found = shown = 0
+    for index in range(10):
+        sample, again = source[index], source[index]
+        assert all(torch.equal(sample[name], again[name]) for name in sample)
+        assert not (sample["face_present"] & ~sample["present"]).any()
+        for place in range(2):
+            length = float(sample["face_embeds"][place].norm())
+            assert length == pytest.approx(float(sample["face_present"][place]), abs=1e-3)
+            assert bool(sample["faces"][place].any()) == bool(sample["face_present"][place])
+        found += int(sample["face_present"].sum())
+        shown += int(sample["shown_present"].sum())
+        inside = sample["shown_points"][sample["shown_present"]]
+        assert bool(((inside > -16) & (inside < 80)).all())
+    assert found > 3
+    assert shown > 1
+
+
+def test_shares_left_out() -> None:
+    class Plain:
+        def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+            return {"number": torch.tensor(index)}
+
+    source = LeftOut(Plain(), drop_crop=0.2, zero_face=0.3, zero_character=0.5, seed=1)
+    samples = [source[n] for n in range(600)]
+    share = {name: np.mean([bool(sample[name]) for sample in samples]) for name in samples[0] if name != "number"}
+    assert share == pytest.approx({"drop_crop": 0.2, "zero_face": 0.3, "zero_character": 0.5 * 0.7}, abs=0.06)
+    assert not any(sample["zero_face"] and sample["zero_character"] for sample in samples)
+    assert all(int(sample["number"]) == n for n, sample in enumerate(samples))
+
+
+def test_what_cannot_be_trained_is_told(recipes: Any) -> None:
+    for changes, complaint in (
+        ({"most": 4}, "most = 4 people do not fit 3 places"),
+        ({"cache": None}, "trains on parameters.cache or on parameters.data"),
+        ({"detector": None}, "need the toon detector"),
+    ):
+        with pytest.raises(TrainingError, match=complaint):
+            build_objective(recipes("story-maker", **changes), CPU)
+
+
+def test_the_full_size_recipe_is_the_papers_and_the_published_layout() -> None:
+    """Section 5.1.2; its sizes are those of the published file."""
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "story-maker-sdxl.toml")
+    parameters = Parameters.model_validate(recipe.parameters)
+    assert (recipe.steps, recipe.batch, recipe.optimizer.learning_rate) == (4000, 64, 1e-4)
+    assert (parameters.rank, parameters.attention_weight) == (128, 0.1)
+    assert (parameters.drop_text, parameters.drop_crop) == (0.1, 0.05)
+    assert parameters.sizes.perceiver(1280, 2048, 512, parameters.people) == PerceiverSize()
+    toon = load_recipe(Path(__file__).parents[2] / "recipes" / "story-maker-toon.toml")
+    assert Parameters.model_validate(toon.parameters).attention_form == "paper"
