@@ -20,7 +20,6 @@ from inkcast.evaluation.metrics import (
     greedy_pairs,
     least_matched,
     mask_iou,
-    mean_of,
     mean_similarity,
     occm,
     own_similarities,
@@ -121,8 +120,3 @@ def test_routing_is_measured_by_who_wins_a_pixel() -> None:
     masks = np.array([[[1, 1], [0, 0]], [[0, 1], [0, 0]]], dtype=bool)
     assert routing_iou(np.stack([first, second, background]), masks) == [0.5, 1.0]
     assert math.isnan(mask_iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)))
-
-
-def test_a_mean_leaves_out_what_was_not_asked() -> None:
-    assert mean_of([1.0, math.nan, 3.0]) == 2
-    assert math.isnan(mean_of([]))

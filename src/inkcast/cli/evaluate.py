@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkcast.cli.common import showing_progress
+from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
+
+if TYPE_CHECKING:
+    from inkcast.evaluation.measuring import Choices
 
 app = typer.Typer(no_args_is_help=True, help="Measure the base and the engines.")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for figures, tables and pictures.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation in that folder.")]
+Base = Annotated[str, typer.Option("--base", help='"toon", a diffusers folder, a .safetensors file or a hub id.')]
+Engines = Annotated[
+    list[str] | None, typer.Option("--engine", help="Engines to measure; left out: all that have weights.")
+]
+Eyes = Annotated[Path | None, typer.Option(help="Folder of the toon world's seeing nets; left out: the embedded ones.")]
+Steps = Annotated[int, typer.Option(min=1, help="Sampling steps.")]
+Guidance = Annotated[float, typer.Option(help="Classifier-free guidance.")]
+Batch = Annotated[int, typer.Option(min=1, help="Pictures drawn at a time.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of characters, prompts and pictures.")]
+Pairs = Annotated[int, typer.Option("--pairs", min=0, help="Blind pairs to put before people, as pairs.html.")]
+Data = Annotated[Path, typer.Argument(help="Folder of the data, laid out as docs/evaluation.md says.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take only so many identities, subjects or stories.")]
+Images = Annotated[
+    int | None,
+    typer.Option("--images", min=1, help="Pictures of each identity and prompt; else as the suite has."),
+]
+ClipModel = Annotated[str, typer.Option("--clip", help="CLIP model, hub id or folder: CLIP-T and CLIP-I.")]
+DinoModel = Annotated[str, typer.Option("--dino", help="DINO model, hub id or folder.")]
+FacePack = Annotated[Path | None, typer.Option("--faces", help="Folder of an insightface pack: Face Sim.")]
 
 
 @app.command("toon-base")
@@ -59,3 +81,112 @@ def stories(
     from inkcast.evaluation.stories import evaluate_stories, format_results
 
     typer.echo(format_results(evaluate_stories(out)))
+
+
+@app.command()
+def toon(
+    out: Out,
+    base: Base = "toon",
+    engine: Engines = None,
+    eyes: Eyes = None,
+    one: Annotated[int, typer.Option(min=1, help="Pictures of one character.")] = 64,
+    two: Annotated[int, typer.Option(min=0, help="Pictures of two characters.")] = 64,
+    three: Annotated[int, typer.Option(min=0, help="Pictures of three characters.")] = 32,
+    pairs: Pairs = 0,
+    steps: Steps = 25,
+    guidance: Guidance = 5.0,
+    batch: Batch = 16,
+    seed: Seed = 20_000,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Unseen drawn characters, every engine beside words alone; a stopped run goes on where it was."""
+    from inkcast.evaluation.measuring import evaluate_toon
+
+    choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite)
+    counts = {people: count for people, count in ((1, one), (2, two), (3, three)) if count}
+    with showing_progress() as report:
+        evaluate_toon(out, choices, counts, eyes=eyes, report=report)
+    typer.echo(str(out))
+
+
+def _over_data(name: str, about: str) -> None:
+    """Adds the command of a suite over a folder of data."""
+
+    @app.command(name, help=about)
+    def run(
+        data: Data,
+        out: Out,
+        base: Base = "toon",
+        engine: Engines = None,
+        clip: ClipModel = "",
+        dino: DinoModel = "",
+        faces: FacePack = None,
+        eyes: Eyes = None,
+        limit: Limit = None,
+        images: Images = None,
+        pairs: Pairs = 0,
+        steps: Steps = 25,
+        guidance: Guidance = 5.0,
+        batch: Batch = 4,
+        seed: Seed = 0,
+        device: Device = "auto",
+        dtype: Dtype = "auto",
+        overwrite: Overwrite = False,
+    ) -> None:
+        from inkcast.evaluation.data_suites import data_suite
+        from inkcast.evaluation.measuring import JudgeSources, evaluate_data
+
+        choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite)
+        suite = data_suite(name, data, seed, images, limit)
+        with showing_progress() as report:
+            evaluate_data(suite, out, choices, JudgeSources(clip, dino, faces), eyes=eyes, report=report)
+        typer.echo(str(out))
+
+
+_over_data("fastcomposer", "FastComposer's protocol: 15 identities x 40 prompts x 4 pictures.")
+_over_data("storymaker", "StoryMaker's protocol: 40 characters x 20 prompts x 4 pictures.")
+_over_data("dreambench", "DreamBench: every subject under the 25 prompts of its sort.")
+_over_data("vistory", "ViStoryBench: every shot of every story.")
+
+
+@app.command()
+def preferences(
+    folder: Annotated[Path, typer.Argument(help="Folder of an evaluation made with --pairs.")],
+    answers: Annotated[list[Path], typer.Argument(help="Raters' files of answers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Count raters' answers to blind pairs, with intervals."""
+    import json
+
+    from inkcast.evaluation.pairs import count_answers
+
+    found, raters = count_answers(folder, answers)
+    if as_json:
+        typer.echo(json.dumps({"raters": raters, "preferences": [one.model_dump() for one in found]}, indent=2))
+        return
+    typer.echo(f"{raters} raters")
+    for one in found:
+        shares = f"{one.share:.3f} ({one.low:.3f} to {one.high:.3f})"
+        counts = f"{one.wins} wins, {one.losses} losses, {one.ties} ties"
+        typer.echo(f"{one.question}: {one.first} over {one.second}: {shares}; {counts}")
+
+
+def _choices(
+    base: str,
+    engines: list[str] | None,
+    seed: int,
+    steps: int,
+    guidance: float,
+    batch: int,
+    device: str,
+    dtype: str,
+    pairs: int,
+    overwrite: bool,
+) -> Choices:
+    from inkcast.evaluation.batches import Batching
+    from inkcast.evaluation.measuring import Choices
+
+    batching = Batching(steps=steps, guidance=guidance, size=batch)
+    return Choices(base, tuple(engines or ()), seed, batching, device, dtype, pairs, overwrite)

@@ -6,7 +6,6 @@ Vectors are rows of length 1. A similarity matrix has a row per reference and a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -142,9 +141,3 @@ def routing_iou(
     """
     winner = np.asarray(maps).argmax(0)
     return [mask_iou(winner == subject, mask) for subject, mask in enumerate(np.asarray(masks, dtype=bool))]
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """The mean of what is a number; NaN if nothing is."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan

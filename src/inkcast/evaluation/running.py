@@ -1,0 +1,76 @@
+"""Runs a suite: draws with every painter, scores, and writes JSON, CSV, the HTML report and the blind pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from inkcast.errors import OutputError
+from inkcast.evaluation.pairs import write_study
+from inkcast.evaluation.report import html_report
+from inkcast.evaluation.results import Extra, Results, Shown, results_json, rows_of, summary
+from inkcast.evaluation.suites import Painter, Scorer, Suite, painted, scored
+from inkcast.events import Progress, Report, unheard
+from inkcast.files import reporting, shown, write_text
+
+RESULTS, ROWS, REPORT, PICTURES = "evaluation.json", "evaluation.csv", "report.html", "pictures"
+
+
+def run_suite(
+    suite: Suite,
+    painters: Iterable[Painter],
+    scorer: Scorer,
+    out: Path,
+    facts: Mapping[str, Any],
+    *,
+    pairs: int = 0,
+    overwrite: bool = False,
+    report: Report = unheard,
+    extra: Extra | None = None,
+) -> Results:
+    """Draws, scores and writes everything into the folder `out`; a run that was stopped goes on with what is there.
+
+    Args:
+        painters: made one after the other, so that engines need not fit into memory together.
+        facts: the choices that decide the figures; they go into the results, and must be the same to go on.
+        pairs: how many blind pairs to put before people.
+        overwrite: replace the results of other choices (pictures are kept under keys, and never mixed up).
+
+    Raises:
+        OutputError: `out` holds something else, results of other choices, or cannot be written.
+    """
+    claim(out, {"suite": suite.name, **facts}, overwrite=overwrite)
+    total = len(suite.commissions)
+    gallery = []
+    for painter in painters:
+        stage = painter.name
+        paths = painted(suite, painter, out / PICTURES, lambda done, stage=stage: report(Progress(stage, done, total)))
+        judged = f"{stage}: judged"
+        seen = scored(suite, scorer, paths, lambda done, judged=judged: report(Progress(judged, done, total)))
+        gallery.append(Shown(painter.name, painter.digest, tuple(paths), tuple(seen)))
+    results = summary(suite, facts, gallery, extra)
+    write_text(out / ROWS, rows_of(results, out))
+    write_text(out / REPORT, html_report(results))
+    if pairs:
+        write_study(out, results, pairs)
+    write_text(out / RESULTS, results_json(results))
+    return results
+
+
+def claim(out: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Makes `out` this evaluation's folder, or goes on in one that is already."""
+    marker = out / RESULTS
+    with reporting(out):
+        if out.is_dir() and any(out.iterdir()) and not marker.is_file():
+            raise OutputError(f"{shown(out)} holds no {RESULTS}, so it is not ours to fill; choose another place")
+        out.mkdir(parents=True, exist_ok=True)
+        if marker.is_file():
+            known = json.loads(marker.read_text(encoding="utf-8")).get("facts")
+            if known != json.loads(json.dumps(facts)) and not overwrite:
+                raise OutputError(
+                    f"{shown(out)} holds an evaluation with other choices; choose another place or give --overwrite"
+                )
+    if not marker.is_file() or overwrite:
+        write_text(marker, json.dumps({"facts": facts, "finished": False}, indent=2) + "\n")

@@ -1,0 +1,191 @@
+"""A suite: what every engine is asked to draw, the drawn pictures kept on disk, and how they are scored.
+
+Pictures are kept under a key of all that decides them, so that a run that was stopped goes on where it was, and one
+that is repeated draws nothing. They are drawn in fixed groups: a picture does not depend on what was drawn before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from inkcast.cast.character import Character, CharacterId, Identity
+from inkcast.cast.identities import references_digest
+from inkcast.engines.engine import Conditioning, Engine, PanelPrompt, Style
+from inkcast.evaluation.batches import Batching, draw_all
+from inkcast.evaluation.toon_words import plain
+from inkcast.images import open_picture, save_png
+from inkcast.sdxl.backbone import Backbone
+
+PLAIN = "text-only"
+STYLE = Style()  # prompts of suites carry their own words of style
+Picture = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True)
+class Commission:
+    """One picture that is asked for. `section` is the table it counts in; `cluster` whom it shares a cast with."""
+
+    key: str
+    cast: tuple[Character, ...]
+    panel: PanelPrompt
+    seed: int
+    section: str = ""
+    cluster: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.panel.wording(STYLE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What judges say of one picture: numbers by metric (NaN: not asked).
+
+    `vectors` are those of the people matched to members, `references` [n, d] those of these members' references.
+    """
+
+    scores: Mapping[str, float]
+    vectors: Mapping[CharacterId, np.ndarray] = field(default_factory=dict)
+    references: Mapping[CharacterId, np.ndarray] = field(default_factory=dict)
+
+
+class Scorer(Protocol):
+    def score(self, commissions: Sequence[Commission], pictures: Sequence[Picture]) -> list[Seen]: ...
+
+
+class Painter(Protocol):
+    """Draws commissions. `digest` stands for all beside the commission that decides a picture."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def group(self) -> int:
+        """How many are drawn together."""
+        ...
+
+    def paint(self, commissions: Sequence[Commission]) -> list[Picture]: ...
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`about` says in the report what is measured and on whose characters."""
+
+    name: str
+    commissions: tuple[Commission, ...]
+    about: str = ""
+
+
+@dataclass
+class BasePainter:
+    """A base with an engine, or by words alone; identities are encoded once per character."""
+
+    base: Backbone
+    engine: Engine | None
+    batching: Batching
+    identities: dict[str, Identity] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return PLAIN if self.engine is None else self.engine.name
+
+    @property
+    def digest(self) -> str:
+        engine = "" if self.engine is None else str(getattr(self.engine, "digest", ""))
+        facts = {"base": self.base.digest, "dtype": str(self.base.dtype), "engine": engine}
+        return _digest({**facts, **asdict(self.batching)})
+
+    @property
+    def group(self) -> int:
+        return self.batching.size
+
+    def paint(self, commissions: Sequence[Commission]) -> list[Picture]:
+        with nullcontext() if self.engine is None else self.engine.active():
+            made = [self._condition(one) for one in commissions]
+            return list(draw_all(self.base, made, [one.seed for one in commissions], self.batching))
+
+    def _condition(self, commission: Commission) -> Conditioning:
+        if self.engine is None:
+            return plain(self.base, commission.words)
+        return self.engine.condition(commission.panel, {one.id: self._identity(one) for one in commission.cast}, STYLE)
+
+    def _identity(self, character: Character) -> Identity:
+        assert self.engine is not None
+        key = references_digest(character.references)
+        if key not in self.identities:
+            self.identities[key] = self.engine.encode(character)
+        return self.identities[key]
+
+
+def picture_key(painter: Painter, commission: Commission) -> str:
+    """All that decides a picture, in 24 hexadecimal digits."""
+    return _digest(
+        {
+            "painter": [painter.name, painter.digest],
+            "words": commission.words,
+            "parts": list(commission.panel.parts),
+            "settings": dict(commission.panel.settings),
+            "boxes": [[member.id, member.box] for member in commission.panel.members],
+            "cast": [[one.id, references_digest(one.references)] for one in commission.cast],
+            "seed": commission.seed,
+        }
+    )
+
+
+def picture_path(folder: Path, painter: Painter, commission: Commission) -> Path:
+    return folder / painter.name / f"{picture_key(painter, commission)}.png"
+
+
+def painted(
+    suite: Suite, painter: Painter, folder: Path, progress: Callable[[int], None] = lambda done: None
+) -> list[Path]:
+    """Where each commission's picture lies; what is not there yet is drawn, whole groups at a time.
+
+    `progress` is called with the number of pictures that are there. A group is drawn again if one of it is missing.
+    """
+    paths = [picture_path(folder, painter, one) for one in suite.commissions]
+    for start in range(0, len(paths), painter.group):
+        part = slice(start, start + painter.group)
+        if not all(path.is_file() for path in paths[part]):
+            drawn = painter.paint(suite.commissions[part])
+            for path, picture in zip(paths[part], drawn, strict=True):
+                save_png(Image.fromarray(picture), path)
+        progress(min(start + painter.group, len(paths)))
+    return paths
+
+
+def read(path: Path) -> Picture:
+    return np.asarray(open_picture(path).convert("RGB"))
+
+
+def scored(
+    suite: Suite,
+    scorer: Scorer,
+    paths: Sequence[Path],
+    progress: Callable[[int], None] = lambda done: None,
+    at: int = 32,
+) -> list[Seen]:
+    """What the scorer sees in each commission's picture, `at` a time."""
+    seen: list[Seen] = []
+    for start in range(0, len(paths), at):
+        part = slice(start, start + at)
+        seen += scorer.score(suite.commissions[part], [read(path) for path in paths[part]])
+        progress(len(seen))
+    return seen
+
+
+def _digest(facts: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]

@@ -1,0 +1,133 @@
+"""The suite `toon`: unseen drawn characters, kinds named and nothing else, judged by the oracle and the other eyes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inkcast.evaluation.groups import clustered
+from inkcast.evaluation.intervals import Estimate
+from inkcast.evaluation.judging import Judges, JudgeScorer
+from inkcast.evaluation.matching import SCORED, Case, Matched, match
+from inkcast.evaluation.oracle import OracleReader, SceneReading
+from inkcast.evaluation.people import ToonPeople
+from inkcast.evaluation.suites import Commission, Picture, Seen, Suite
+from inkcast.evaluation.toon_base import Eyes
+from inkcast.evaluation.toon_looks import LookCase, character_of, look_cases
+from inkcast.toon.world import Look
+from inkcast.vision.clip import ClipVision, ToonJudge
+from inkcast.vision.detector import ToonDetector
+
+SECTIONS = {1: "one character", 2: "two characters", 3: "three characters", 4: "four characters"}
+LOOK = "look."
+
+
+@dataclass(frozen=True)
+class ToonSuite:
+    """The commissions with the looks they ask for, by key."""
+
+    suite: Suite
+    cases: Mapping[str, LookCase]
+
+
+def toon_suite(counts: Mapping[int, int], seed: int) -> ToonSuite:
+    """`counts` says how many pictures have how many people; every picture has a cast of its own."""
+    cases = {
+        f"{people}/{index}": case
+        for people, count in counts.items()
+        for index, case in enumerate(look_cases(count, people, seed))
+    }
+    commissions = tuple(
+        Commission(
+            key,
+            tuple(character_of(look, number) for number, look in enumerate(case.cast)),
+            case.panel,
+            case.seed,
+            SECTIONS[len(case.cast)],
+            key,
+        )
+        for key, case in cases.items()
+    )
+    return ToonSuite(
+        Suite(
+            "toon",
+            commissions,
+            "Drawn characters that nothing was trained on, one 64 px reference each; prompts name kinds, an action and "
+            "a place. People are found by the detector and matched to the cast by attributes; the oracle reads each.",
+        ),
+        cases,
+    )
+
+
+def toon_judges(eyes: Eyes) -> Judges:
+    """The embedded eyes. `looks` and `dino` are the judge, which conditions no engine; none of them reads prompts."""
+    judge = ToonJudge(eyes.folder / "judge")
+    clip = ClipVision(eyes.folder / "image_encoder")
+    return Judges(faces=eyes.faces, clip=clip, dino=judge, people=ToonPeople(eyes.detector), looks=judge)
+
+
+@dataclass
+class ToonScorer:
+    """The common metrics, and what the oracle reads."""
+
+    common: JudgeScorer
+    oracle: OracleReader
+    detector: ToonDetector
+    cases: Mapping[str, LookCase]
+
+    def score(self, commissions: Sequence[Commission], pictures: Sequence[Picture]) -> list[Seen]:
+        cases = [self.cases[one.key] for one in commissions]
+        stacked = np.stack(pictures)
+        matched = match(self.oracle, self.detector, [Case(case.cast) for case in cases], stacked)
+        read = zip(cases, matched, self.oracle.scenes(stacked), strict=True)
+        asked = [oracle_scores(*each) for each in read]
+        seen = self.common.score(commissions, pictures)
+        return [
+            Seen({**scores, **one.scores}, one.vectors, one.references) for scores, one in zip(asked, seen, strict=True)
+        ]
+
+
+def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict[str, float]:
+    """`looks`: the share of attributes that are right, kind left out, a missing person 0. `swap_rate`: of attributes in
+    which another member differs, those read as the other's, weighed by how many were asked."""
+    swapped, asked = matched.swaps()
+    scores = {
+        "looks": matched.accuracy(),
+        "found": sum(reading is not None for reading in matched.readings) / len(case.cast),
+        "swap_rate": swapped / asked if asked else math.nan,
+        "swap_asked": float(asked),
+        "place": float(scene.words["place"] == case.place),
+        "action": float(case.action in scene.sets["actions"]),
+    }
+    for name in SCORED:
+        right = [
+            reading is not None and reading.word(name) == getattr(look, name)
+            for look, reading in zip(case.cast, matched.readings, strict=True)
+        ]
+        scores[LOOK + name] = float(np.mean(right))
+    return scores
+
+
+def by_trait(
+    cases: Mapping[str, LookCase], commissions: Sequence[Commission], seen: Sequence[Seen]
+) -> dict[str, dict[str, Estimate]]:
+    """`looks` of pictures of one character by kind, and of girls and boys by skin tone: is anybody kept less well?"""
+    traits: dict[str, Callable[[Look], str | None]] = {
+        "kind": lambda look: look.kind,
+        "skin tone": lambda look: look.body if look.human else None,
+    }
+    found: dict[str, dict[str, Estimate]] = {}
+    for trait, value_of in traits.items():
+        values: dict[str, list[float]] = {}
+        for commission, one in zip(commissions, seen, strict=True):
+            cast = cases[commission.key].cast
+            value = value_of(cast[0]) if len(cast) == 1 else None
+            if value is not None:
+                values.setdefault(value, []).append(one.scores["looks"])
+        found[trait] = {
+            value: clustered(own, [str(k) for k in range(len(own))]) for value, own in sorted(values.items())
+        }
+    return found
