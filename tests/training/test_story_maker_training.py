@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests import tiny
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import load_engine
 from inkcast.engines.story_maker.eyes import Preparation
+from inkcast.engines.story_maker.weights import load_adapter
 from inkcast.errors import TrainingError
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
 from inkcast.training.checkpoints import existing
+from inkcast.training.data.building import build
+from inkcast.training.data.toon import toon_items
+from inkcast.training.diffusion import denoised, noised, velocity
 from inkcast.training.objective import build_objective
 from inkcast.training.people import LeftOut
 from inkcast.training.pose_controlnet import PoseTraining
@@ -148,3 +153,49 @@ def test_the_full_size_recipe_is_the_papers_and_the_published_layout() -> None:
     assert parameters.sizes.perceiver(1280, 2048, 512, parameters.people) == PerceiverSize()
     toon = load_recipe(Path(__file__).parents[2] / "recipes" / "story-maker-toon.toml")
     assert Parameters.model_validate(toon.parameters).attention_form == "paper"
+
+
+def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path, tmp_path: Path) -> None:
+    """On shards of people over a base that predicts noise, beginning nowhere; then the engine reads what came out."""
+    build(toon_items("people", 4, 64), "people", tmp_path / "shards")
+    base = load_backbone(tiny_base_folder, device="cpu", dtype=torch.float32)
+    tiny.controlnet(base.unet).save_pretrained(tmp_path / "poses")
+    save_net(FaceEncoder(), tmp_path / "face")
+    save_net(Detector(), tmp_path / "detector")
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "story-maker-sdxl.toml")
+    parameters = {name: value for name, value in recipe.parameters.items() if not name.startswith("init_")}
+    parameters |= {"base": tiny_base_folder, "image_encoder": tiny_base_folder / "image_encoder", "rank": 2}
+    parameters |= {"data": tmp_path / "shards", "controlnet": tmp_path / "poses"}
+    parameters |= {name: tmp_path / name for name in ("face", "detector")}
+    sizes = {"channels": 16, "depth": 1, "heads": 2, "head_dim": 8, "queries": 3, "face_tokens": 2, "face_depth": 1}
+    parameters["sizes"] = recipe.parameters["sizes"] | sizes | {"face_head_dim": 16, "id_hidden": 8}
+    changes = {"out": tmp_path / "run", "steps": 1, "batch": 2, "precision": "no", "device": "cpu", "log_every": 1}
+    loader = recipe.loader.model_copy(update={"workers": 0})
+    run = train(recipe.model_copy(update=changes | {"parameters": parameters, "loader": loader}))
+    line = json.loads((run / "log.jsonl").read_text())
+    assert np.isfinite(line["loss"])
+    assert line["attention"] > 0
+    adapter, facts = load_adapter(base.unet, run / "export" / "adapter.safetensors")
+    assert (adapter.rank, facts.head_dim, facts.options.lora_scale) == (2, 8, 1.0)
+
+
+def test_the_identity_loss_looks_at_little_noised_faces_only(recipes: Any) -> None:
+    objective: StoryMakerTraining = build_objective(recipes("story-maker", id_steps=250), CPU)  # type: ignore
+    index = next(n for n in range(20) if objective.source[n]["shown_present"].any())
+    batch = torch.utils.data.default_collate([objective.source[index]]) | {"drop": torch.tensor([False])}
+    terms = {t: objective.module(batch | {"timestep": torch.tensor([t])}) for t in (250, 251)}
+    assert float(terms[251]["identity"].detach()) == 0
+    assert 0 < float(terms[250]["identity"].detach()) < 0.2
+    terms[250]["identity"].backward()
+    moved = [
+        p for n, p in objective.adapter.named_parameters() if n.endswith(("to_v_ip.weight", "to_v_lora.up.weight"))
+    ]
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in moved)
+    assert all(p.grad is None for p in objective.base.vae.parameters())
+
+
+def test_what_a_prediction_says_the_clean_latents_are() -> None:
+    x, noise, a = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3), torch.tensor([0.9, 0.2])
+    noisy = noised(x, noise, a)
+    torch.testing.assert_close(denoised(noisy, velocity(x, noise, a), a, velocity=True), x)
+    torch.testing.assert_close(denoised(noisy, noise, a, velocity=False), x, atol=1e-5, rtol=1e-4)

@@ -44,7 +44,7 @@ from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
 from inkcast.training.subjects import Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
-from inkcast.vision.face import TOON_ZOOM, FaceReader, InsightFaces, ToonFaces
+from inkcast.vision.face import TOON_ZOOM, InsightFaces, ToonFaces
 
 SHOWN_PANELS = (
     (("girl",), "waving on the beach"),
@@ -82,11 +82,12 @@ class Sizes(Table):
 class Parameters(Table):
     """Where base, pictures and encoders lie, sizes, what is left out at random, and the losses' weights.
 
-    Pictures come from `cache` (the drawn world's latents; `detector` and `face` are the toon nets' folders) or `data`
-    (shards of people; `face` is an insightface pack). `controlnet`, if given, poses every training picture (section
-    4.5). `drop_text` and `drop_crop` as in section 5.1.2; `drop_subjects` rows learn the negative guidance row;
-    `zero_face` and `zero_character` teach clothes and faces alone. `attention_weight` is lambda of eq. 12; `id_weight`
-    that of the identity loss, for noise up to step `id_steps`. `people` places, of which a picture fills `most`.
+    Pictures come from `cache` (the drawn world's latents) or `data` (shards of people). With a `detector`, it and
+    `face` are the toon nets' folders; without one `face` is an insightface pack. `controlnet`, if given, poses every
+    training picture (section 4.5). `drop_text` and `drop_crop` as in section 5.1.2; `drop_subjects` rows learn the
+    negative guidance row; `zero_face` and `zero_character` teach clothes and faces alone. `attention_weight` is lambda
+    of eq. 12; `id_weight` that of the identity loss, for noise up to step `id_steps`. A picture fills `most` of the
+    `people` places.
     `init_faceid` and `init_plus` are published IP-Adapters to begin with (section 5.1.2).
     """
 
@@ -186,13 +187,10 @@ class StoryMakerTraining:
 
 
 def find_eyes(parameters: Parameters, encoder: ImageEncoder) -> Eyes:
-    faces: FaceReader = InsightFaces(parameters.face)
-    zoom = 1.0
-    if parameters.cache is not None:
-        if parameters.detector is None:
-            raise TrainingError("drawn pictures need the toon detector: set parameters.detector to its folder")
-        faces, zoom = ToonFaces(ToonDetector(parameters.detector), parameters.face), TOON_ZOOM
-    return Eyes(encoder, faces, preparation=Preparation("square", zoom))
+    if parameters.detector is None:
+        return Eyes(encoder, InsightFaces(parameters.face))
+    faces = ToonFaces(ToonDetector(parameters.detector), parameters.face)
+    return Eyes(encoder, faces, preparation=Preparation("square", TOON_ZOOM))
 
 
 def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -> Source:
@@ -210,7 +208,8 @@ def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -
             sheets=parameters.sheets,
             seed=seed,
         )
-        assert isinstance(eyes.faces, ToonFaces)
+        if not isinstance(eyes.faces, ToonFaces):
+            raise TrainingError("drawn pictures need the toon detector: set parameters.detector to its folder")
         plain = People(subjects, eyes.faces, eyes.clip.side)
     else:
         assert parameters.data is not None
@@ -233,9 +232,9 @@ def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -
 def find_id_loss(parameters: Parameters, base: Backbone, eyes: Eyes) -> IdLoss | None:
     if not parameters.id_weight:
         return None
-    if not isinstance(eyes.faces, ToonFaces):
+    if parameters.cache is None or not isinstance(eyes.faces, ToonFaces):
         raise TrainingError(
-            "the identity loss needs a face encoder that passes gradients, which an .onnx pack does not: set "
+            "the identity loss needs drawn pictures and the toon face encoder (an .onnx pack passes no gradients): set "
             "parameters.id_weight=0"
         )
     return IdLoss(base, eyes.faces.net.to(base.device), parameters.id_weight, parameters.id_steps)
