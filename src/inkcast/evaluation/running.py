@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,8 @@ def run_suite(
     total = len(suite.commissions)
     gallery = []
     for painter in painters:
-        stage = painter.name
-        paths = painted(suite, painter, out / PICTURES, lambda done, stage=stage: report(Progress(stage, done, total)))
-        judged = f"{stage}: judged"
-        seen = scored(suite, scorer, paths, lambda done, judged=judged: report(Progress(judged, done, total)))
+        paths = painted(suite, painter, out / PICTURES, counting(report, painter.name, total))
+        seen = scored(suite, scorer, paths, counting(report, f"{painter.name}: judged", total))
         gallery.append(Shown(painter.name, painter.digest, tuple(paths), tuple(seen)))
     results = summary(suite, facts, gallery, extra)
     write_text(out / ROWS, rows_of(results, out))
@@ -57,6 +55,11 @@ def run_suite(
         write_study(out, results, pairs)
     write_text(out / RESULTS, results_json(results))
     return results
+
+
+def counting(report: Report, stage: str, total: int) -> Callable[[int], None]:
+    """Tells `report` how many of a stage are done."""
+    return lambda done: report(Progress(stage, done, total))
 
 
 def claim(out: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None:
