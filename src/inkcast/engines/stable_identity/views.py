@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,17 +128,25 @@ def shrunk(mask: Float[Tensor, "n 1 side side"], size: tuple[int, int]) -> Float
 @torch.no_grad()
 def encoded(base: Backbone, pictures: Float[Tensor, "n 3 side side"]) -> Float[Tensor, "n channels h w"]:
     """Scaled latents in float32 (the autoencoder's means), one picture at a time."""
-    vae = base.vae
-    kept = vae.dtype
-    if kept == torch.float16 and vae.config.force_upcast:
-        vae.to(torch.float32)
-    try:
+    with _upcast(base.vae):
         latents = [
-            vae.encode((one[None] * 2 - 1).to(base.device, vae.dtype)).latent_dist.mode() for one in pictures.unbind()
+            base.vae.encode((one[None] * 2 - 1).to(base.device, base.vae.dtype)).latent_dist.mode()
+            for one in pictures.unbind()
         ]
+    return torch.cat(latents).float() * base.vae.config.scaling_factor
+
+
+@contextmanager
+def _upcast(vae: Any) -> Iterator[None]:
+    """SDXL's own autoencoder overflows in float16."""
+    if vae.dtype != torch.float16 or not vae.config.force_upcast:
+        yield
+        return
+    vae.to(torch.float32)
+    try:
+        yield
     finally:
-        vae.to(kept)
-    return torch.cat(latents).float() * vae.config.scaling_factor
+        vae.to(torch.float16)
 
 
 def _resized(layers: Float[Tensor, "5 h w"], height: int, width: int) -> Float[Tensor, "5 height width"]:
