@@ -152,6 +152,26 @@ _over_data("vistory", "ViStoryBench: every shot of every story.")
 
 
 @app.command()
+def routing(
+    out: Out,
+    base: Base = "toon",
+    renders: Annotated[int, typer.Option(min=1, help="Unseen renders.")] = 256,
+    levels: Annotated[int, typer.Option(min=1, help="Noise levels at which each is measured.")] = 5,
+    seed: Seed = 20_000,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """AnyStory's routing maps against the true masks of unseen renders, layer by layer."""
+    from inkcast.evaluation.measuring import Choices, evaluate_routing
+
+    choices = Choices(base, seed=seed, device=device, dtype=dtype, overwrite=overwrite)
+    with showing_progress() as report:
+        found = evaluate_routing(out, choices, renders, levels, report=report)
+    typer.echo(f"finer layers: {found.finer}; {out}")
+
+
+@app.command()
 def preferences(
     folder: Annotated[Path, typer.Argument(help="Folder of an evaluation made with --pairs.")],
     answers: Annotated[list[Path], typer.Argument(help="Raters' files of answers.")],

@@ -16,12 +16,15 @@ from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.judging import Judges, JudgeScorer
 from inkcast.evaluation.people import FacePeople
 from inkcast.evaluation.results import Results
+from inkcast.evaluation.routing import RESULTS as ROUTING
+from inkcast.evaluation.routing import Routing, measure_routing, routing_cases, timesteps, write_routing
 from inkcast.evaluation.running import run_suite
 from inkcast.evaluation.similarity import Clip, Dino
 from inkcast.evaluation.suites import BasePainter, Suite
 from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_suite import ToonScorer, by_trait, toon_judges, toon_suite
-from inkcast.events import Note, Report, unheard
+from inkcast.events import Note, Progress, Report, unheard
+from inkcast.files import refuse_existing
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.vision.face import InsightFaces
 
@@ -106,6 +109,21 @@ def evaluate_data(
         overwrite=choices.overwrite,
         report=report,
     )
+
+
+def evaluate_routing(
+    out: Path, choices: Choices, count: int, levels: int, *, engine: str = "any-story", report: Report = unheard
+) -> Routing:
+    """Routing maps of `count` unseen renders at `levels` noise levels against their masks, into the folder `out`."""
+    refuse_existing(out, ROUTING, overwrite=choices.overwrite)
+    base = open_base(choices, "float32")
+    cases, at = routing_cases(count, choices.seed, base.side), timesteps(levels)
+    found = measure_routing(
+        base, load_engine(engine, base), cases, at, lambda done: report(Progress("renders", done, count))
+    )
+    known = {"base": base.name, "base_digest": base.digest, "engine": engine, "seed": choices.seed}
+    write_routing(out, found, {**known, "renders": count, "timesteps": list(at)}, overwrite=choices.overwrite)
+    return found
 
 
 def open_base(choices: Choices, dtype: str) -> Backbone:

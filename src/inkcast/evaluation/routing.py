@@ -1,0 +1,177 @@
+"""Does the router know where everybody is? Routing maps of noised unseen renders against the renders' true masks."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from inkcast.cast.character import CharacterId
+from inkcast.engines.any_story.losses import instance_targets
+from inkcast.engines.engine import Engine, Member, PanelPrompt
+from inkcast.errors import EngineError
+from inkcast.evaluation.groups import clustered
+from inkcast.evaluation.intervals import Estimate
+from inkcast.evaluation.metrics import routing_iou
+from inkcast.evaluation.suites import STYLE
+from inkcast.evaluation.toon_base import without_nan
+from inkcast.evaluation.toon_looks import character_of
+from inkcast.evaluation.toon_report import table
+from inkcast.files import replacing_folder, write_text
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Layer
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.fitting import fit, resolutions
+from inkcast.sdxl.latents import picture_latents
+from inkcast.toon.captions import caption
+from inkcast.toon.dataset import sample_scene
+from inkcast.toon.renderer import render
+from inkcast.toon.world import Look
+from inkcast.training.subjects import nameless
+from inkcast.vision.crops import to_tensor
+
+RESULTS = "routing.json"
+FEWEST_PIXELS = 0.02
+
+
+@dataclass(frozen=True)
+class RoutingCase:
+    """An unseen render of characters, with each one's mask, its caption, and a seed for the noise."""
+
+    picture: UInt8[np.ndarray, "s s 3"]
+    masks: Bool[np.ndarray, "subjects s s"]
+    looks: tuple[Look, ...]
+    words: str
+    seed: int
+
+    @property
+    def panel(self) -> PanelPrompt:
+        members = tuple(Member(CharacterId(f"member-{k}"), look.kind, look.kind) for k, look in enumerate(self.looks))
+        return PanelPrompt((self.words,), members)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Mean IoU over subjects: of each layer, and of the layers of the finest resolution together."""
+
+    finer: Estimate
+    layers: Mapping[Layer, Estimate]
+    steps: Mapping[int, Estimate]
+
+
+def routing_cases(count: int, seed: int, side: int) -> list[RoutingCase]:
+    """`count` scenes of the test split in which every character shows on 2 % of the pixels, kinds named only."""
+    cases: list[RoutingCase] = []
+    index = 0
+    while len(cases) < count:
+        rng = np.random.default_rng([seed, index])
+        index += 1
+        scene = nameless(sample_scene(rng, "test"))
+        looks = tuple(actor.subject for actor in scene.actors if isinstance(actor.subject, Look))
+        if not looks or len(looks) < len(scene.actors):
+            continue
+        drawn = render(scene, side)
+        masks = np.stack([drawn.instances == k + 1 for k in range(len(looks))])
+        if masks.mean((1, 2)).min() < FEWEST_PIXELS:
+            continue
+        cases.append(RoutingCase(drawn.image, masks, looks, caption(scene, rng, looks=0.0), int(rng.integers(2**31))))
+    return cases
+
+
+def timesteps(count: int, total: int = 1000) -> tuple[int, ...]:
+    """The middles of `count` equal spans of the noise schedule."""
+    return tuple(int((k + 0.5) * total / count) for k in range(count))
+
+
+@torch.no_grad()
+def traced(
+    base: Backbone, memory: AttentionMemory, case: RoutingCase, pooled: Tensor | None, words: Tensor, timestep: int
+) -> Mapping[Layer, Float[Tensor, "1 subjects_and_background pixels"]]:
+    """Every layer's routing map at one noise level: x_t = sqrt(a) x + sqrt(1 - a) noise (Ho et al. 2020, eq. 4)."""
+    x = picture_latents(base, to_tensor(case.picture[None]))
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(case.seed)).to(x)
+    a = base.pipeline.scheduler.alphas_cumprod[timestep].to(x)
+    side, trace = float(base.side), AttentionTrace()
+    sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]], device=x.device, dtype=x.dtype)
+    base.unet(
+        a.sqrt() * x + (1 - a).sqrt() * noise,
+        torch.tensor(timestep, device=x.device),
+        encoder_hidden_states=words,
+        added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes},
+        cross_attention_kwargs={"memory": fit(memory, (x.shape[-2], x.shape[-1])), "trace": trace},
+    )
+    return trace.routing
+
+
+def layer_ious(
+    maps: Mapping[Layer, Float[Tensor, "1 subjects_and_background pixels"]],
+    masks: Bool[np.ndarray, "subjects s s"],
+    latent_size: tuple[int, int],
+) -> dict[Layer, list[float]]:
+    """Per layer each subject's IoU with its mask at that resolution (eq. 4's target); NaN where that is empty."""
+    grid = resolutions(latent_size)
+    found = {}
+    for layer, routing in maps.items():
+        size = grid[routing.shape[-1]]
+        wanted = instance_targets(torch.from_numpy(masks[None].astype(np.float32)), size)[0].unflatten(-1, size) > 0.5
+        shaped = rearrange(routing[0].float().cpu(), "s (h w) -> s h w", h=size[0]).numpy()
+        ious = routing_iou(shaped, wanted.numpy())
+        found[layer] = [iou if mask.any() else math.nan for iou, mask in zip(ious, wanted, strict=True)]
+    return found
+
+
+def measure_routing(
+    base: Backbone,
+    engine: Engine,
+    cases: Sequence[RoutingCase],
+    at: Sequence[int],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Routing:
+    """Each case at each timestep. Raises `EngineError` for an engine that routes nothing."""
+    rows: list[tuple[Layer, int, str, float]] = []
+    pixels: dict[Layer, int] = {}
+    for number, case in enumerate(cases):
+        people = [character_of(look, k) for k, look in enumerate(case.looks)]
+        with engine.active():
+            identities = {person.id: engine.encode(person) for person in people}
+            conditioning = engine.condition(case.panel, identities, STYLE)
+            prompt = conditioning.prompt
+            for timestep in at:
+                maps = traced(base, conditioning.positive, case, prompt.pooled, prompt.positive, timestep)
+                pixels |= {layer: routing.shape[-1] for layer, routing in maps.items()}
+                size = (base.side // base.vae_scale_factor,) * 2
+                ious = layer_ious(maps, case.masks, size)
+                rows += [(layer, timestep, str(number), iou) for layer, own in ious.items() for iou in own]
+        progress(number + 1)
+    if not rows:
+        raise EngineError(f"{engine.name} routes nothing: measure any-story with its router on")
+    finest = {layer for layer, count in pixels.items() if count == max(pixels.values())}
+
+    def over(keep: Callable[[Layer, int], bool]) -> Estimate:
+        kept = [row for row in rows if keep(row[0], row[1])]
+        return clustered([row[3] for row in kept], [row[2] for row in kept])
+
+    return Routing(
+        over(lambda layer, _: layer in finest),
+        {layer: over(lambda other, _, own=layer: other == own) for layer in pixels},  # type: ignore[misc]
+        {step: over(lambda layer, other, own=step: layer in finest and other == own) for step in at},  # type: ignore[misc]
+    )
+
+
+def write_routing(out: Path, found: Routing, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """`routing.json` and `routing.md` in the folder `out`. Raises `OutputError` if that holds something else."""
+    rows = [["finer layers together", str(found.finer)]]
+    rows += [[f"finer layers, t = {step}", str(one)] for step, one in found.steps.items()]
+    rows += [[layer, str(one)] for layer, one in found.layers.items()]
+    with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
+        figures = without_nan({"facts": dict(facts), **asdict(found)})
+        write_text(folder / RESULTS, json.dumps(figures, indent=2, allow_nan=False) + "\n")
+        write_text(folder / "routing.md", f"# Routing maps against true masks\n\n{table(['where', 'mean IoU'], rows)}")

@@ -1,0 +1,104 @@
+"""Routing maps against masks: a router that knows scores 1, one that is blind does not."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.engines.any_story.parts import engine as any_story
+
+from inkcast.engines.any_story.losses import instance_targets
+from inkcast.errors import EngineError
+from inkcast.evaluation.routing import (
+    RoutingCase,
+    layer_ious,
+    measure_routing,
+    routing_cases,
+    timesteps,
+    write_routing,
+)
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.fitting import resolutions
+from inkcast.toon.world import split_of
+
+
+@dataclass
+class Knowing:
+    """The engine, its router replaced by one that is told the masks; `blind` gives everything to the first subject."""
+
+    engine: object
+    case: RoutingCase
+    latent: tuple[int, int]
+    blind: bool = False
+    name = "knowing"
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self.engine, name)
+
+    def condition(self, panel, cast, style):  # type: ignore[no-untyped-def]
+        made = self.engine.condition(panel, cast, style)  # type: ignore[attr-defined]
+        return replace(made, positive=replace(made.positive, router=self.route))
+
+    def route(self, layer: str, latents: torch.Tensor) -> torch.Tensor:
+        size = resolutions(self.latent)[latents.shape[1]]
+        masks = instance_targets(torch.from_numpy(self.case.masks[None].astype(np.float32)), size)
+        background = 1 - masks.amax(1, keepdim=True)
+        maps = torch.cat([masks, background], dim=1)
+        if self.blind:
+            maps = torch.zeros_like(maps)
+            maps[:, 0] = 1
+        return maps
+
+
+def test_cases_are_unseen_and_everybody_shows() -> None:
+    cases = routing_cases(6, seed=5, side=64)
+    assert all(split_of(look) == "test" for case in cases for look in case.looks)
+    assert all(case.masks.mean((1, 2)).min() >= 0.02 for case in cases)
+    assert all(len(case.panel.members) == len(case.masks) for case in cases)
+    np.testing.assert_array_equal(routing_cases(3, seed=5, side=64)[2].picture, cases[2].picture)
+
+
+def test_noise_levels_cover_the_schedule() -> None:
+    assert timesteps(5) == (100, 300, 500, 700, 900)
+    assert timesteps(1) == (500,)
+
+
+def test_masks_are_compared_at_the_layers_resolution() -> None:
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0, :, :4] = True
+    masks[1, 0, 0] = True
+    maps = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0]])
+    found = layer_ious({"x": maps[None]}, masks, (4, 4))["x"]
+    assert found[0] == 1
+    assert math.isnan(found[1]), "too small to be seen there"
+
+
+def test_a_router_that_knows_scores_one_and_a_blind_one_does_not(backbone: Backbone) -> None:
+    (case,) = [case for case in routing_cases(12, seed=5, side=backbone.side) if len(case.looks) == 2][:1]
+    latent = (backbone.side // backbone.vae_scale_factor,) * 2
+    known = measure_routing(backbone, Knowing(any_story(backbone), case, latent), [case], (500,))  # type: ignore[arg-type]
+    assert known.finer.mean == 1
+    assert len(known.layers) >= 2
+    blind = measure_routing(backbone, Knowing(any_story(backbone), case, latent, blind=True), [case], (500,))  # type: ignore[arg-type]
+    assert blind.finer.mean < 0.5
+
+
+def test_the_engine_s_own_router_is_measured_and_written(backbone: Backbone, tmp_path: Path) -> None:
+    cases = routing_cases(2, seed=5, side=backbone.side)
+    heard: list[int] = []
+    found = measure_routing(backbone, any_story(backbone), cases, (100, 900), heard.append)
+    assert heard == [1, 2]
+    assert set(found.steps) == {100, 900}
+    assert 0 <= found.finer.mean <= 1
+    write_routing(tmp_path / "out", found, {"engine": "any-story"})
+    written = json.loads((tmp_path / "out" / "routing.json").read_text())
+    assert written["finer"]["mean"] == found.finer.mean
+    assert set(written["layers"]) == set(found.layers)
+    assert "t = 900" in (tmp_path / "out" / "routing.md").read_text()
+    with pytest.raises(EngineError, match="routes nothing"):
+        measure_routing(backbone, any_story(backbone, router="off"), cases[:1], (500,))
