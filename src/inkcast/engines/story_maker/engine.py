@@ -102,6 +102,7 @@ class StoryMaker:
         if self.options.lora_scale and not self._active:
             raise EngineError("condition() outside active() would cache keys without the LoRA: enter active() first")
         scale = number(panel.settings, "subject_scale", self.options.subject_scale)
+        self._projected = {key: known for key, known in self._projected.items() if key[1].who in cast}
         people = [self._person(place, member, panel, cast) for place, member in enumerate(panel.members)]
         nobody = [self._unconditional(place) for place in range(len(people))]
         prompt = encode_prompt(self.base, panel.wording(style), style.negative)
