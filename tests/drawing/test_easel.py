@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 from tests.easel_fake import character
+from tests.engines.any_story.parts import random_parts
 from tests.engines.test_ip_adapter import SIZE
 
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
-from inkcast.drawing.easel import open_easel
+from inkcast.drawing.easel import open_easel, usual
 from inkcast.drawing.record import read_record
+from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
+from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.errors import BaseModelError, EngineError, InkcastError
 from inkcast.events import Event, Note, Progress, unheard
+from inkcast.images import open_picture
 from inkcast.page.layout import PageOptions
 from inkcast.redrawing import redraw_panel
-from inkcast.sdxl.backbone import load_backbone
+from inkcast.sdxl.backbone import Backbone, load_backbone
 
 STORY = "Ann sits in the park. Ann hugs Ben on the beach."
 CAST = (character("Ann", "red", "she"), character("Ben", "blue", "he"))
@@ -83,6 +87,44 @@ def test_without_an_engine_the_first_that_the_base_has_is_taken_and_said(drawing
     easel = open_easel(replace(drawing, engine=""), notes.append)
     assert easel.drawing.engine == easel.engine.name == "ip-adapter"
     assert any(isinstance(note, Note) and "any-story" in note.text for note in notes)
+
+
+def with_any_story(folder: Path, drawing: Drawing) -> Drawing:
+    """The choices over a copy of their base that also holds AnyStory's parts."""
+    shutil.copytree(drawing.base, folder)
+    parts = random_parts(load_backbone(folder, device="cpu"))
+    save_encoders(parts, folder / "engines" / "any-story")
+    assert parts.router is not None
+    save_router(parts.router, folder / "engines" / "any-story")
+    return replace(drawing, engine="any-story", base=str(folder))
+
+
+def test_any_story_draws_its_own_way_and_saves_every_layer_s_routes(drawing: Drawing, tmp_path: Path) -> None:
+    chosen = replace(with_any_story(tmp_path / "base", drawing), save_routes=True)
+    story = STORY + " Rain falls in the street."
+    page = PageOptions(layout="classic-4", dpi=40)
+    out = draw_comic(story, CAST, chosen, tmp_path / "out", page=page)
+    record = read_record(out)
+    assert (record.drawing.scheduler, record.drawing.guidance) == ("euler-karras", 7.5)
+    assert sorted(path.name for path in out.glob("routes-*.png")) == [
+        "routes-01-layers.png", "routes-01.png", "routes-02-layers.png", "routes-02.png",
+    ]  # fmt: skip  # nobody is in the third panel
+    layers = [open_picture(out / f"routes-{number:02}-layers.png").size for number in (1, 2)]
+    # Two steps side by side, a block per character below one another: 11 cross-attentions as 4 rows of 3 cells, 20 x 16
+    # pixels in the wide panel and 12 x 20 in the tall one, 1 apart; 8 between blocks.
+    assert layers == [(2 * 62 + 8, 67), (2 * 38 + 8, 2 * 83 + 8)]
+
+
+def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path: Path) -> None:
+    any_story = with_any_story(tmp_path / "base", drawing)
+    asked = open_easel(replace(any_story, scheduler="ddim", guidance=0.0), unheard).drawing
+    assert (asked.scheduler, asked.guidance) == ("ddim", 0.0)
+
+
+def test_the_toon_base_keeps_its_own_values(backbone: Backbone) -> None:
+    for name, wanted in (("toon", ("euler", 5.0)), ("realvis", ("unipc", 7.5))):
+        found = usual(StoryMaker, replace(backbone, name=name))  # type: ignore[arg-type]
+        assert (found.scheduler, found.guidance) == wanted
 
 
 @pytest.mark.parametrize(

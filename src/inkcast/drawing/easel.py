@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inkcast.drawing.figures import Finder
     from inkcast.engines.engine import Conditioning, Engine
     from inkcast.sampling.control import Follow
+    from inkcast.sampling.sampler import DrawSettings
     from inkcast.sdxl.backbone import Backbone
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -67,6 +68,7 @@ class BaseEasel:
         return Origin(self.base.family, self.base.digest, str(getattr(self.engine, "digest", "")))
 
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
+        from inkcast.engines.engine import Charting
         from inkcast.sampling.sampler import DrawSettings, Step, draw
 
         width, height = panel.size
@@ -78,18 +80,23 @@ class BaseEasel:
             seed=panel.seed,
         )
         routes = RouteMaps()
+        chart = self.engine.chart() if self.drawing.save_routes and isinstance(self.engine, Charting) else None
 
         def on_step(done: Step) -> None:
-            if self.drawing.save_routes and not done.trace.routing:
+            if self.drawing.save_routes and panel.prompt.members and not done.trace.routing:
                 raise EngineError(
                     f"{self.engine.name} routes nothing to save: leave out --save-routes, or use any-story"
                 )
-            routes.collect(done.trace.routing, done.latents.shape[-2:])
+            height, width = done.latents.shape[-2:]
+            routes.collect(done.trace.routing, (height, width))
+            if chart is not None:
+                chart.see(done.index, done.steps, done.trace, (height, width))
             step(done.index + 1)
 
         (picture,) = draw(self.base, conditioning, settings, control=self._pose(panel.index), on_step=on_step)
         drawn = DrawnPanel(picture, self._figures(picture, panel, routes))
-        return Painted(drawn, routes.mean if self.drawing.save_routes else None)
+        saved = routes.mean if self.drawing.save_routes else None
+        return Painted(drawn, saved, None if chart is None else chart.picture())
 
     def _figures(self, picture: Image.Image, panel: PlannedPanel, routes: RouteMaps) -> tuple[Figure, ...]:
         members = panel.prompt.members
@@ -139,7 +146,6 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
         raise UsageError(f"unknown precision {drawing.dtype!r}: use one of {', '.join(DTYPES)}")
     import torch
 
-    from inkcast.sampling.sampler import DrawSettings
     from inkcast.sampling.schedulers import make_scheduler
     from inkcast.sdxl.backbone import load_backbone
 
@@ -150,18 +156,33 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
         low_vram=drawing.low_vram,
     )
     name = drawing.engine or default_engine(base, report)
-    settings = DrawSettings(size=(base.side, base.side))
-    scheduler = drawing.scheduler or settings.scheduler
-    make_scheduler(scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
+    if drawing.scheduler:
+        make_scheduler(drawing.scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
+    engine = load_engine(name, base)
+    settings = usual(engine, base)
     settled = replace(
         drawing,
         engine=name,
         guidance=settings.guidance if drawing.guidance is None else drawing.guidance,
-        scheduler=scheduler,
+        scheduler=drawing.scheduler or settings.scheduler,
         device=str(base.device),
         dtype=str(base.dtype).removeprefix("torch."),
     )
-    return BaseEasel(base, load_engine(name, base), settled, report)
+    return BaseEasel(base, engine, settled, report)
+
+
+def usual(engine: Engine, base: Backbone) -> DrawSettings:
+    """The engine's own scheduler and guidance where it names them; the toon base has its own, good for all engines."""
+    from inkcast.sampling.sampler import DrawSettings
+
+    settings = DrawSettings(size=(base.side, base.side))
+    if base.name == "toon":
+        return settings
+    return replace(
+        settings,
+        scheduler=getattr(engine, "scheduler", settings.scheduler),
+        guidance=getattr(engine, "guidance", settings.guidance),
+    )
 
 
 def default_engine(base: Backbone, report: Report) -> str:

@@ -101,10 +101,12 @@ def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Char
 
 
 def write_routes(folder: Path, painted: Sequence[Painted]) -> None:
-    """Where each character acted, for the panels that say."""
+    """Where each character acted, and that layer by layer, for the panels that say."""
     for number, each in enumerate(painted, 1):
         if each.routes is not None:
             save_png(routes_picture(each.panel.picture, each.routes), folder / f"routes-{number:02}.png")
+        if each.chart is not None:
+            save_png(each.chart, folder / f"routes-{number:02}-layers.png")
 
 
 def write_records(folder: Path, record: ComicRecord, seconds: Mapping[str, float]) -> None:

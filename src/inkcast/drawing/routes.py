@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Painted:
-    """A drawn panel, and a map per character of where it acted, the background last, where the engine routes."""
+    """A drawn panel, and a map per character of where it acted, the background last, where the engine routes; `chart`
+    is the engine's own picture of that, layer by layer."""
 
     panel: DrawnPanel
     routes: Float[np.ndarray, "subjects height width"] | None = None
+    chart: Image.Image | None = None
 
 
 _TRIM = 0.02  # share of a character's pixels left out of its box at each side

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,6 +22,9 @@ from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, La
 from inkcast.sdxl.fitting import fit
 from inkcast.sdxl.prompts import PromptEmbeds
 from inkcast.story.script import Box
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Setting = str | int | float | bool
 
@@ -89,6 +92,27 @@ class Engine(Protocol):
         ...
 
     def active(self) -> AbstractContextManager[None]: ...
+
+
+class Chart(Protocol):
+    """A picture of how one panel was routed, layer by layer."""
+
+    def see(self, step: int, steps: int, trace: AttentionTrace, latent_size: Size) -> None:
+        """After step number `step`, from 0, of `steps`, before the trace is emptied."""
+        ...
+
+    def picture(self) -> Image.Image | None:
+        """None where nothing routed."""
+        ...
+
+
+@runtime_checkable
+class Charting(Protocol):
+    """What an engine that routes offers beside `Engine`."""
+
+    def chart(self) -> Chart:
+        """Blank, for one panel."""
+        ...
 
 
 @dataclass(frozen=True)

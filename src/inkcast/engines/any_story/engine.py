@@ -18,6 +18,7 @@ from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.any_story.encoder import masked_latents, squares
 from inkcast.engines.any_story.options import Options, Strengths, panel_options, strengths
 from inkcast.engines.any_story.router import CastRouter
+from inkcast.engines.any_story.routes import RoutesChart
 from inkcast.engines.any_story.weights import Parts, load_parts
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
@@ -106,6 +107,9 @@ class AnyStory:
 
     def active(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def chart(self) -> RoutesChart:
+        return RoutesChart()
 
     def _with_subjects(
         self,

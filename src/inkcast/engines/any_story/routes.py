@@ -49,6 +49,21 @@ def routes_picture(steps: Sequence[LayerMaps]) -> Image.Image:
     return Image.fromarray(_joined(rows, axis=0, gap=_WIDE_GAP))
 
 
+class RoutesChart:
+    """Fig. 5 of one panel, gathered while it is drawn at the steps of `chosen_steps`."""
+
+    def __init__(self) -> None:
+        self._steps: list[LayerMaps] = []
+
+    def see(self, step: int, steps: int, trace: AttentionTrace, latent_size: Size) -> None:
+        if trace.routing and step in chosen_steps(steps):
+            # The trace is emptied after every step, so its layers stand in the order in which they ran.
+            self._steps.append(layer_maps(trace, tuple(trace.routing), latent_size))
+
+    def picture(self) -> Image.Image | None:
+        return routes_picture(self._steps) if self._steps else None
+
+
 def _block(maps: Sequence[Float[np.ndarray, "h w"]]) -> UInt8[np.ndarray, "h w 3"]:
     """All layers of one subject at one step: 7 columns for SDXL's 70 layers, as in the paper."""
     columns = max(1, round(math.sqrt(len(maps) * 0.7)))
