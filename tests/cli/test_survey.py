@@ -33,7 +33,17 @@ def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
     assert code == 0
     assert all(info.name in text for info in ENGINES)
     code, text = run("engines", "--base", str(tmp_path), "--json")
-    assert [engine["name"] for engine in json.loads(text)] == [info.name for info in ENGINES]
+    told = json.loads(text)
+    assert [engine["name"] for engine in told["engines"]] == [info.name for info in ENGINES]
+    assert all(engine["licence"] and engine["weights"] for engine in told["engines"])
+    counts = told["parameters"]
+    assert counts["any-story.reference_net"] == 2_021_626_884 + 2_880
+    assert counts["story-maker.image_proj_model"] / 1e6 == pytest.approx(304.45, abs=0.005)
+    assert counts["story-maker.ip_adapter"] / 1e6 == pytest.approx(526.58, abs=0.005)
+    published = sum(count for name, count in counts.items() if name.startswith("ip-adapter."))
+    assert 2 * published == pytest.approx(847_517_512, rel=1e-4)  # bytes of the public file in float16
+    assert counts["stable-identity.words"] == 2 * (768 + 1280)
+    assert {name.partition(".")[0] for name in counts} == {info.name for info in ENGINES}
     assert run("engines", "--base", "nowhere")[0] == 2
 
 

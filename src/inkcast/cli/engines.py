@@ -64,7 +64,10 @@ def engines(
     """List the methods that keep characters consistent."""
     found = survey(base)
     if as_json:
-        typer.echo(json.dumps([asdict(engine) for engine in found], indent=2))
+        from inkcast.engines.registry import parameter_counts
+
+        told = {"engines": [asdict(engine) for engine in found], "parameters": parameter_counts()}
+        typer.echo(json.dumps(told, indent=2))
         return
     from rich.console import Console
     from rich.table import Table

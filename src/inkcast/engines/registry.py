@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inkcast.errors import EngineError, MissingExtraError
 
@@ -23,12 +23,14 @@ class EngineInfo:
     """A method as the command line lists it. `factory` is "module:function", called with the base.
 
     `parts` are companion paths of the base folder; `packages` maps an optional package to the extra that brings it.
+    `counts` is "module:function", called with a UNet on the meta device: the parameters of each trained part.
     """
 
     name: str
     title: str
     source: str
     factory: str
+    counts: str
     families: tuple[str, ...]
     parts: tuple[str, ...]
     licence: str
@@ -47,6 +49,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         title="AnyStory: subject tokens, ReferenceNet and an instance-aware router",
         source="arXiv 2501.09503",
         factory="inkcast.engines.any_story.engine:load_engine",
+        counts="inkcast.engines.any_story.weights:parameter_counts",
         families=("sdxl",),
         parts=("image_encoder", "engines/any-story"),
         licence="Apache-2.0",
@@ -58,6 +61,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         title="StoryMaker: face and character tokens, LoRA on every attention",
         source="arXiv 2409.12576",
         factory="inkcast.engines.story_maker.engine:load_engine",
+        counts="inkcast.engines.story_maker.weights:parameter_counts",
         families=("sdxl",),
         parts=("image_encoder", "engines/story-maker"),
         licence="Apache-2.0",
@@ -69,6 +73,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         title="IP-Adapter-Plus: image tokens by decoupled cross-attention, the baseline",
         source="arXiv 2308.06721",
         factory="inkcast.engines.ip_adapter.engine:load_engine",
+        counts="inkcast.engines.ip_adapter.weights:parameter_counts",
         families=("sdxl",),
         parts=("image_encoder", "engines/ip-adapter/adapter.safetensors"),
         licence="Apache-2.0",
@@ -80,6 +85,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         title="StableIdentity: a face as two words per text encoder, learned per character",
         source="arXiv 2401.15975",
         factory="inkcast.engines.stable_identity.engine:load_engine",
+        counts="inkcast.engines.stable_identity.encoder:parameter_counts",
         families=("sdxl", "sd"),
         parts=(),  # words learned or imported before need none; learning asks for its eyes itself
         licence="Apache-2.0",
@@ -116,6 +122,19 @@ def load_engine(name: str, base: Backbone) -> Engine:
     if missing:
         where = f" in {base.folder}" if base.folder else ""
         raise EngineError(f"base {base.name!r} has no {missing[0]}{where}, which {name} needs: train it or add it")
-    module, function = info.factory.split(":")
-    engine: Engine = getattr(import_module(module), function)(base)
+    engine: Engine = named(info.factory)(base)
     return engine
+
+
+def parameter_counts() -> dict[str, int]:
+    """Parameters of every engine's trained parts over SDXL at its full size, by ENGINE.PART; allocates none."""
+    from inkcast.sdxl.full_size import sdxl_unet
+
+    unet = sdxl_unet()
+    return {f"{info.name}.{part}": count for info in ENGINES for part, count in named(info.counts)(unet).items()}
+
+
+def named(path: str) -> Any:
+    """The function at "module:function"."""
+    module, function = path.split(":")
+    return getattr(import_module(module), function)

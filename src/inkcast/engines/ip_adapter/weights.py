@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> No
     load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
     head_dim = checkpoint.metadata.get(_HEAD_DIM, str(_PUBLIC_HEAD_DIM))
     save_tensors(checkpoint.tensors, path, {_HEAD_DIM: head_dim})
+
+
+def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
+    """Of each part of the public layout over a UNet's layers, without allocating them."""
+    with torch.device("meta"):
+        adapter = Adapter(unet, ResamplerSize())
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in adapter.named_children()}
 
 
 def _size(checkpoint: Checkpoint) -> ResamplerSize:

@@ -5,7 +5,8 @@ The layers are those of the comic generator's published code (MIT), which saves 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ LR_MULTIPLIER = 0.1
 DEPTH = {"sdxl": 6, "sd": 2}  # as the comic generator and StableIdentity chose
 _SLOPE = 0.2
 _SPREAD = 0.02
+FACE_FEATURES = 768  # of the comic generator's face ViT
+_FIRST_TEXT_CHANNELS = 768  # of SDXL's two text encoders' words, side by side in what its UNet reads
 
 
 class EqualLinear(nn.Module):
@@ -75,3 +78,14 @@ class WordEncoder(nn.Module):
     def forward(self, features: Float[Tensor, "faces features"]) -> tuple[Float[Tensor, "faces 2 channels"], ...]:
         """One tensor per text encoder."""
         return tuple(adain(mlp(features), prior) for mlp, prior in zip(self.mlps, self.priors, strict=True))
+
+
+def parameter_counts(unet: Any) -> Mapping[str, int]:
+    """Of the MLPs that are made anew for every face of an SDXL base, and of the words that are kept of it."""
+    channels = int(unet.config.cross_attention_dim)
+    with torch.device("meta"):
+        mlps = [
+            WordMLP(FACE_FEATURES, width, DEPTH["sdxl"])
+            for width in (_FIRST_TEXT_CHANNELS, channels - _FIRST_TEXT_CHANNELS)
+        ]
+    return {"mlps": sum(p.numel() for mlp in mlps for p in mlp.parameters()), "words": WORDS * channels}
