@@ -138,6 +138,7 @@ def measure_routing(
     """Each case at each timestep. Raises `EngineError` for an engine that routes nothing."""
     rows: list[tuple[Layer, int, str, float]] = []
     pixels: dict[Layer, int] = {}
+    latent = base.side // base.vae_scale_factor
     for number, case in enumerate(cases):
         people = [character_of(look, k) for k, look in enumerate(case.looks)]
         with engine.active():
@@ -147,8 +148,7 @@ def measure_routing(
             for timestep in at:
                 maps = traced(base, conditioning.positive, case, prompt.pooled, prompt.positive, timestep)
                 pixels |= {layer: routing.shape[-1] for layer, routing in maps.items()}
-                size = (base.side // base.vae_scale_factor,) * 2
-                ious = layer_ious(maps, case.masks, size)
+                ious = layer_ious(maps, case.masks, (latent, latent))
                 rows += [(layer, timestep, str(number), iou) for layer, own in ious.items() for iou in own]
         progress(number + 1)
     if not rows:
