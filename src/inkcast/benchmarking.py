@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from inkcast.page.layout import PageOptions, arrange
 from inkcast.page.panel import DrawnPanel
 from inkcast.story.script import Panel, Presence, Script
 
-PEOPLE = 2
+PEOPLE = 3
 
 
 @dataclass
@@ -52,15 +52,16 @@ def measure(
     """Seconds, medians over `rounds`.
 
     "load", "encode" (one character), "condition N", "draw N" and "step N" (a panel with N characters: its conditioning,
-    all of its sampling, one step of that), "page" (lettering those panels and writing a PDF).
+    all of its sampling, one step of that) for N from 0 to `PEOPLE`, "page" (lettering those panels and writing a PDF).
     """
     clock = Clock()
     with clock.lap("load"):
         ready = easel(drawing, report)
     cast = tuple(stand_in(number) for number in range(PEOPLE))
-    script = Script(panels=(scene(()), scene(cast)))
+    script = Script(panels=tuple(scene(cast[:count]) for count in range(PEOPLE + 1)))
     pages = arrange(script, PageOptions())
-    plan = plan_panels(script, pages, cast, ready.drawing, ready.side)
+    planned = plan_panels(script, pages, cast, ready.drawing, ready.side)
+    plan = [replace(panel, size=(ready.side, ready.side)) for panel in planned]  # so that their times compare
     drawn: list[DrawnPanel] = []
     for _ in range(rounds):
         identities = {}
@@ -89,7 +90,7 @@ def draw_one(easel: Easel, panel: PlannedPanel, identities: Mapping[CharacterId,
 
 def stand_in(number: int) -> Character:
     """Somebody to encode: a square of one colour."""
-    picture = Image.new("RGB", (256, 256), (60 + 90 * number, 120, 200 - 90 * number))
+    picture = Image.new("RGB", (256, 256), (60 + 60 * number, 120, 200 - 60 * number))
     return Character(
         CharacterId(f"bench-{number}"), f"Person {number}", (Reference(picture, f"bench-{number}"),), "she"
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.easel_fake import FakeEasels
+from tests.easel_fake import FakeEasel, FakeEasels
 from typer.testing import CliRunner
 
 from inkcast.benchmarking import measure
 from inkcast.cli import app, checks
 from inkcast.cli.engines import survey
 from inkcast.drawing.choices import Drawing
+from inkcast.drawing.planning import PlannedPanel
+from inkcast.drawing.routes import Painted
+from inkcast.engines.engine import Conditioning
 from inkcast.engines.registry import ENGINES
 
 
@@ -77,10 +81,20 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
     assert "INKCAST_PICTURE_MEGABYTES" in finding.found
 
 
-def test_bench_times_every_part() -> None:
+def test_bench_times_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = set()
+    draw = FakeEasel.draw
+
+    def noting(
+        easel: FakeEasel, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]
+    ) -> Painted:
+        sizes.add(panel.size)
+        return draw(easel, conditioning, panel, step)
+
+    monkeypatch.setattr(FakeEasel, "draw", noting)
     seconds = measure(Drawing(steps=4), rounds=2, easel=FakeEasels())
-    assert set(seconds) == {
-        "load", "encode", "condition 0", "condition 2", "draw 0", "draw 2", "step 0", "step 2", "page",
-    }  # fmt: skip
+    assert sizes == {(64, 64)}
+    counted = {f"{part} {people}" for part in ("condition", "draw", "step") for people in range(4)}
+    assert set(seconds) == {"load", "encode", "page", *counted}
     assert all(value >= 0 for value in seconds.values())
     assert seconds["page"] > seconds["step 0"]
