@@ -167,9 +167,7 @@ def canonical(name: str) -> str:
 @pytest.mark.slow
 def test_wheel_holds_every_data_file(tmp_path: Path) -> None:
     copy = tmp_path / "checkout"
-    shutil.copytree(
-        ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", ".inkcast-*")
-    )
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", ".*"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
     files = {path.relative_to(copy / "src").as_posix() for path in (copy / "src").rglob("*") if path.is_file()}

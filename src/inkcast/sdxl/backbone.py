@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 
 from inkcast import assets
 from inkcast.errors import BaseModelError
+from inkcast.quiet import import_pipelines, no_bars
 from inkcast.sdxl.layers import prepare
-from inkcast.sdxl.quiet import import_pipelines, no_bars
 from inkcast.sdxl.source import Source, digest_of, find_source
 
 Family = Literal["sdxl", "sd"]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
-from inkcast.sdxl.quiet import no_bars
+from inkcast.quiet import no_bars
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

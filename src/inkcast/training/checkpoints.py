@@ -48,7 +48,8 @@ def save(
     target = run / "checkpoints" / f"step-{progress.updates:08d}"
     staging = run / "checkpoints" / f"{TEMPORARY}{progress.updates}"
     if accelerator.is_main_process:
-        shutil.rmtree(staging, ignore_errors=True)
+        for left in (run / "checkpoints").glob(f"{TEMPORARY}*"):  # of a run that was killed while it saved
+            shutil.rmtree(left, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(staging))
     accelerator.wait_for_everyone()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.quiet import no_bars
 from inkcast.toon.nets import Judge, load_net
 
 
@@ -46,7 +47,8 @@ class ClipVision:
         from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
         try:
-            model: Any = CLIPVisionModelWithProjection.from_pretrained(self.source, dtype=torch.float32)
+            with no_bars():
+                model: Any = CLIPVisionModelWithProjection.from_pretrained(self.source, dtype=torch.float32)
             processor = CLIPImageProcessorPil.from_pretrained(self.source)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]

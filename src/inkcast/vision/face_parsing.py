@@ -15,6 +15,7 @@ from jaxtyping import Bool, UInt8
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.quiet import no_bars
 from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import Face, ToonDetector
 
@@ -55,7 +56,8 @@ class SegformerParser:
         from transformers import SegformerForSemanticSegmentation
 
         try:
-            model: Any = SegformerForSemanticSegmentation.from_pretrained(self.source, dtype=torch.float32)
+            with no_bars():
+                model: Any = SegformerForSemanticSegmentation.from_pretrained(self.source, dtype=torch.float32)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:160]
             raise BaseModelError(f"cannot load the face parser {shown(self.source)}: {reason}") from error

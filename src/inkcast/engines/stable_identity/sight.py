@@ -15,7 +15,7 @@ from torch import Tensor
 from inkcast.errors import BaseModelError, EngineError
 from inkcast.files import shown
 from inkcast.images import Reference
-from inkcast.sdxl.quiet import no_bars
+from inkcast.quiet import no_bars
 from inkcast.toon.nets import FaceEncoder
 from inkcast.vision.alignment import align_face
 from inkcast.vision.crops import crop_boxes, on_white, to_tensor
