@@ -12,6 +12,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from inkcast.errors import TrainingError
+from inkcast.training.checkpoints import initialise
 from inkcast.training.objective import build_objective
 from inkcast.training.recipe import Recipe
 from inkcast.training.toon_unet import PROMPTS, ToonUNet, encode_text
@@ -39,6 +40,17 @@ def test_it_learns_and_resumes(toon_unet_recipe: Make) -> None:
     assert [json.loads(line)["step"] for line in (longer / "log.jsonl").read_text().splitlines()][-1] == 25
     started = build_objective(toon_unet_recipe("again", init=run), torch.device("cpu"))
     assert started is not None
+
+
+def test_it_starts_from_an_exported_base(objective: ToonUNet, toon_unet_recipe: Make, tmp_path: Path) -> None:
+    objective.export(tmp_path)
+    torch.manual_seed(1)
+    other = build_objective(toon_unet_recipe("other"), torch.device("cpu")).module
+    wanted = dict(objective.module.named_parameters())
+    assert not all(torch.equal(value, wanted[name]) for name, value in other.named_parameters())
+    initialise(other, tmp_path)
+    for name, value in other.named_parameters():
+        assert torch.equal(value.half(), wanted[name].half()), name
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])

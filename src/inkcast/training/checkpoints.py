@@ -79,11 +79,12 @@ def load(run: Path, accelerator: Accelerator, average: Average | None) -> Progre
 
 
 def initialise(module: nn.Module, path: Path) -> None:
-    """Starts `module` from trained weights: a run's folder (its last checkpoint), a checkpoint, or a safetensors file.
+    """Starts `module` from trained weights: a run's folder (its last checkpoint), a checkpoint, a safetensors file, or a
+    diffusers pipeline's folder, whose parts are taken by the names they have in `module`.
 
     Averaged weights are taken where there are any. Raises `TrainingError` if there are none or they do not fit.
     """
-    tensors = read_weights(path)
+    tensors = read_parts(path, module) if (path / "model_index.json").exists() else read_weights(path)
     own = dict(module.named_parameters())
     wrong = [name for name, value in tensors.items() if name not in own or own[name].shape != value.shape]
     missing = [name for name, value in own.items() if value.requires_grad and name not in tensors]
@@ -94,6 +95,12 @@ def initialise(module: nn.Module, path: Path) -> None:
         own[name].data.copy_(value)
 
 
+def read_parts(pipeline: Path, module: nn.Module) -> dict[str, Tensor]:
+    """The weights of those parts of a pipeline's folder that `module` has too, as `part.name`."""
+    files = [file for file in sorted(pipeline.glob("*/*.safetensors")) if hasattr(module, file.parent.name)]
+    return {f"{file.parent.name}.{name}": value for file in files for name, value in load_file(file).items()}
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     if path.is_dir():
         folder = (existing(path) or [path])[-1]
@@ -102,5 +109,5 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"init={path}: cannot read weights ({error}); name a run's folder or a .safetensors"
+            f"init={path}: cannot read weights ({error}); name a run's folder, a base's folder or a .safetensors"
         ) from None
