@@ -79,8 +79,10 @@ def load(run: Path, accelerator: Accelerator, average: Average | None) -> Progre
 
 
 def initialise(module: nn.Module, path: Path) -> None:
-    """Starts `module` from trained weights: a run's folder (its last checkpoint), a checkpoint, a safetensors file, or a
-    diffusers pipeline's folder, whose parts are taken by the names they have in `module`.
+    """Starts `module` from trained weights.
+
+    `path`: a run's folder (its last checkpoint), a checkpoint, a safetensors file, or the folder of a diffusers
+    pipeline, whose parts are taken by the names they have in `module`.
 
     Averaged weights are taken where there are any. Raises `TrainingError` if there are none or they do not fit.
     """
