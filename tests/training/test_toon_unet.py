@@ -67,6 +67,7 @@ def test_stock_diffusers_loads_the_export(objective: ToonUNet, tmp_path: Path, d
     assert (pipeline.vae_scale_factor, pipeline.default_sample_size) == (4, 8)
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     assert pipeline.vae.config.scaling_factor == 0.7
+    assert not [file for file in tmp_path.rglob("*.json") if "_name_or_path" in file.read_text()]
 
     def drawn(seed: int) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed)

@@ -177,3 +177,6 @@ def save_base(pipeline: Any, folder: Path) -> None:
     for encoder in ("text_encoder", "text_encoder_2"):
         config = folder / encoder / "config.json"
         config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    config = folder / "vae" / "config.json"  # loaded from somewhere on this machine, which is nobody's business
+    kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
+    config.write_text(json.dumps(kept, indent=2) + "\n")
