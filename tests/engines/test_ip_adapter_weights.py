@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from tests.engines.test_ip_adapter import SIZE
 
@@ -14,6 +13,7 @@ from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.ip_adapter.weights import Adapter, fresh_adapter, load_adapter, save_adapter
 from inkcast.errors import WeightsError
 from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.full_size import sdxl_unet
 from inkcast.sdxl.resampler import ResamplerSize
 
 BLOCK = {
@@ -46,24 +46,6 @@ PUBLIC_LAYERS = {
 PUBLIC = {f"image_proj.{k}": v for k, v in PUBLIC_RESAMPLER.items()} | {
     f"ip_adapter.{k}": v for k, v in PUBLIC_LAYERS.items()
 }
-
-
-def sdxl_unet() -> UNet2DConditionModel:
-    """The configuration of stabilityai/stable-diffusion-xl-base-1.0, without memory."""
-    with torch.device("meta"):
-        return UNet2DConditionModel(
-            sample_size=128,
-            block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        )
 
 
 def test_every_name_and_shape_of_the_public_file() -> None:

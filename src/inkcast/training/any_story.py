@@ -43,16 +43,7 @@ from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.pairs import Pairs
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.subjects import Subjects, reference_cutout
-
-SHOWN = (
-    (("girl",), "waving on the beach"),
-    (("robot",), "running in the street at night"),
-    (("bear",), "reading a book in the library"),
-    (("girl", "boy"), "shaking hands in the park"),
-    (("cat", "bear"), "standing in the forest"),
-    (("girl", "girl"), "standing in the castle"),
-)
+from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_cutout
 
 
 class QFormerSize(Table):
@@ -169,11 +160,11 @@ class AnyStoryTraining:
             return None
         options = Options() if self.parts.router is not None else Options(router="off")
         engine = AnyStory(self.base, self.encoder, self.parts, options=options)
-        columns = [self._column(engine, number) for number in range(len(SHOWN))]
+        columns = [self._column(engine, number) for number in range(len(SHOWN_PANELS))]
         return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
 
     def _column(self, engine: AnyStory, number: int) -> UInt8[np.ndarray, "h w 3"]:
-        kinds, doing = SHOWN[number]
+        kinds, doing = SHOWN_PANELS[number]
         side, rng = self.base.side, generator(self.seed, "shown", number)
         cut = [reference_cutout(sample_look(rng, "validation", kind), rng, side, sheets=1.0) for kind in kinds]
         members = tuple(Member(CharacterId(f"{number}/{n}"), kind, f"a {kind}") for n, kind in enumerate(kinds))

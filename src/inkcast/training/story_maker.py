@@ -42,18 +42,9 @@ from inkcast.training.objective import Source, generator
 from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
 from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.subjects import Subjects, reference_rendering
+from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import TOON_ZOOM, InsightFaces, ToonFaces
-
-SHOWN_PANELS = (
-    (("girl",), "waving on the beach"),
-    (("robot",), "running in the street at night"),
-    (("bear",), "reading a book in the library"),
-    (("girl", "boy"), "shaking hands in the park"),
-    (("cat", "bear"), "standing in the forest"),
-    (("girl", "girl"), "standing in the castle"),
-)
 
 
 class Sizes(Table):

@@ -27,6 +27,16 @@ from inkcast.vision.crops import on_white
 
 FEWEST_PIXELS = 0.02
 
+# what engines draw while they train: kinds, and what they do
+SHOWN_PANELS = (
+    (("girl",), "waving on the beach"),
+    (("robot",), "running in the street at night"),
+    (("bear",), "reading a book in the library"),
+    (("girl", "boy"), "shaking hands in the park"),
+    (("cat", "bear"), "standing in the forest"),
+    (("girl", "girl"), "standing in the castle"),
+)
+
 
 def reference_picture(
     subject: Subject, rng: np.random.Generator, size: int, sheets: float

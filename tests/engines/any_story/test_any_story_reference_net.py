@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from tests.engines.any_story.parts import ROUTER, SUBJECT, random_parts
 
@@ -22,25 +21,8 @@ from inkcast.engines.any_story.weights import (
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.errors import WeightsError
 from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.full_size import sdxl_unet
 from inkcast.sdxl.layers import attention_layers, execution_order
-
-
-def sdxl_unet() -> UNet2DConditionModel:
-    """The configuration of stabilityai/stable-diffusion-xl-base-1.0, without memory."""
-    with torch.device("meta"):
-        return UNet2DConditionModel(
-            sample_size=128,
-            block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        )
 
 
 def test_table_1_at_full_size() -> None:
