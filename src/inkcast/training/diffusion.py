@@ -46,8 +46,10 @@ def min_snr_noise(a: Float[Tensor, b], gamma: float) -> Float[Tensor, b]:
 
 
 def weighted_error(
-    prediction: Tensor, target: Tensor, weight: Float[Tensor, b]
+    prediction: Tensor, target: Tensor, weight: Float[Tensor, b], focus: Float[Tensor, "b h w"] | None = None
 ) -> tuple[Float[Tensor, ""], Float[Tensor, b]]:
-    """The weighted mean of squared errors, and each sample's unweighted one."""
-    each = (prediction.float() - target.float()).square().flatten(1).mean(1)
-    return (weight * each).mean(), each
+    """The weighted mean of squared errors, and each sample's unweighted one; `focus` weighs places within a sample."""
+    squared = (prediction.float() - target.float()).square()
+    each = squared.flatten(1).mean(1)
+    focused = each if focus is None else (squared * focus.unsqueeze(1)).flatten(1).mean(1)
+    return (weight * focused).mean(), each

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.lib.format import open_memmap
 from rich.console import Console
 from rich.progress import Progress as Bars
@@ -32,6 +33,7 @@ from inkcast.training.loading import be_modest
 from inkcast.training.objective import generator
 
 FACTS = "cache.json"
+ARRAYS = ("latents", "tokens", "subjects")
 CHUNK = 256
 
 
@@ -56,7 +58,7 @@ def scene_of(plan: Plan, index: int) -> Scene:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples `picture` (uint8 [h, w, 3]) and `tokens` (int16 [captions, TOKENS]) by index."""
+    """Samples `picture` (uint8 [h, w, 3]), `subjects` (bool [h, w]) and `tokens` (int16 [captions, TOKENS]) by index."""
 
     plan: Plan
     tokenizer: CLIPTokenizer
@@ -69,8 +71,10 @@ class Drawn:
         index = self.first + offset
         scene, rng = scene_of(self.plan, index), generator(self.plan.seed, "caption", index)
         texts = [caption(scene, rng, self.plan.looks) for _ in range(self.plan.captions)]
+        rendering = render(scene, self.plan.size)
         return {
-            "picture": torch.from_numpy(render(scene, self.plan.size).image.copy()),
+            "picture": torch.from_numpy(rendering.image.copy()),
+            "subjects": torch.from_numpy(rendering.instances > 0),
             "tokens": torch.tensor(tokenised(self.tokenizer, texts), dtype=torch.int16),
         }
 
@@ -82,17 +86,19 @@ def tokenised(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Latents:
-    """The finished cache: unscaled latent means fp16 [pictures, c, h, w], tokens int16 [pictures, captions, TOKENS]."""
+    """The finished cache: unscaled latent means fp16 [pictures, c, h, w], tokens int16 [pictures, captions, TOKENS],
+    and `subjects` uint8 [pictures, h, w], the share of each latent's pixels (of 255) that some subject covers."""
 
     plan: Plan
     latents: np.ndarray
     tokens: np.ndarray
+    subjects: np.ndarray
 
 
 def prepare(folder: Path, plan: Plan, vae: Any, tokenizer: CLIPTokenizer, workers: int) -> Latents:
     """The cache in `folder`, made or finished if need be; `TrainingError` if it holds a cache of another plan."""
     finished = start(folder, plan, vae)
-    latents, tokens = (open_memmap(folder / f"{name}.npy", mode="r+") for name in ("latents", "tokens"))
+    latents, tokens, subjects = (open_memmap(folder / f"{name}.npy", mode="r+") for name in ARRAYS)
     if finished < plan.pictures:
         loader = DataLoader(
             cast(Dataset[dict[str, Tensor]], Drawn(plan, tokenizer, finished)),
@@ -105,8 +111,9 @@ def prepare(folder: Path, plan: Plan, vae: Any, tokenizer: CLIPTokenizer, worker
                 stop = finished + len(batch["picture"])
                 latents[finished:stop] = encoded(vae, batch["picture"]).cpu().numpy()
                 tokens[finished:stop] = batch["tokens"].numpy()
-                latents.flush()
-                tokens.flush()
+                subjects[finished:stop] = covered(batch["subjects"], latents.shape[-1]).numpy()
+                for array in (latents, tokens, subjects):
+                    array.flush()
                 finished = stop
                 write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": finished}) + "\n")
     return open_cache(folder)
@@ -121,7 +128,10 @@ def open_cache(folder: Path) -> Latents:
     finished, plan = facts.pop("finished"), Plan(**facts)
     if finished < plan.pictures:
         raise TrainingError(f"the cache in {folder} is unfinished: run recipes/toon-unet.toml again")
-    return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("latents", "tokens")))
+    try:
+        return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+    except FileNotFoundError as error:
+        raise TrainingError(f"the cache in {folder} lacks {error.filename}: remove the cache and make it anew") from None
 
 
 def start(folder: Path, plan: Plan, vae: Any) -> int:
@@ -137,8 +147,14 @@ def start(folder: Path, plan: Plan, vae: Any) -> int:
     shape = (plan.pictures, vae.config.latent_channels, side, side)
     open_memmap(folder / "latents.npy", mode="w+", dtype=np.float16, shape=shape).flush()
     open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int16, shape=(plan.pictures, plan.captions, TOKENS)).flush()
+    open_memmap(folder / "subjects.npy", mode="w+", dtype=np.uint8, shape=(plan.pictures, side, side)).flush()
     write_text(folder / FACTS, json.dumps({**asdict(plan), "finished": 0}) + "\n")
     return 0
+
+
+def covered(masks: Tensor, side: int) -> Tensor:
+    """bool [b, h, w] to uint8 [b, side, side]: how much of each cell is True, 255 being all of it."""
+    return (F.adaptive_avg_pool2d(masks.float(), side) * 255).round().to(torch.uint8)
 
 
 @torch.no_grad()

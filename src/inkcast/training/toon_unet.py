@@ -45,7 +45,8 @@ class Parameters(Table):
     """Where the autoencoder and the cache lie, what the cache holds, the models' sizes, and the loss.
 
     `drop` is the share of captions replaced by the empty one (for guidance); `size_jitter` the share of samples whose
-    stated sizes are random, so that other picture shapes do not surprise the UNet.
+    stated sizes are random, so that other picture shapes do not surprise the UNet. Errors where a subject stands weigh
+    `focus` times as much: backgrounds are learned long before who is in front of them.
     """
 
     vae: Path
@@ -63,7 +64,8 @@ class Parameters(Table):
     text_2: TextSize = TextSize()
     drop: float = 0.1
     size_jitter: float = 0.25
-    snr_gamma: float = 5.0
+    snr_gamma: float = 0.0
+    focus: float = 2.0
     guidance: float = 4.0
     show_steps: int = 25
 
@@ -79,9 +81,11 @@ class TextToImage(nn.Module):
         text_encoder: CLIPTextModel,
         text_encoder_2: CLIPTextModelWithProjection,
         gamma: float,
+        focus: float = 1.0,
     ) -> None:
         super().__init__()
-        self.unet, self.text_encoder, self.text_encoder_2, self.gamma = unet, text_encoder, text_encoder_2, gamma
+        self.unet, self.text_encoder, self.text_encoder_2 = unet, text_encoder, text_encoder_2
+        self.gamma, self.focus = gamma, focus
         self.register_buffer("alphas", alphas_bar(TRAIN_STEPS, 0.00085, 0.012), persistent=False)
         freeze_unread(text_encoder)
 
@@ -90,7 +94,8 @@ class TextToImage(nn.Module):
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
         conditions = {"text_embeds": pooled, "time_ids": batch["time_ids"]}
         prediction = self.unet(noised(x, noise, a), batch["timestep"], words, added_cond_kwargs=conditions).sample
-        loss, each = weighted_error(prediction, velocity(x, noise, a), min_snr(a, self.gamma))
+        focus = 1 + (self.focus - 1) * batch["subjects"].float() / 255
+        loss, each = weighted_error(prediction, velocity(x, noise, a), min_snr(a, self.gamma), focus)
         return {"loss": loss, "mse": each.mean()}
 
 
@@ -132,6 +137,7 @@ class Noised:
         x = self.latents.latents[row].astype(np.float32) * self.scale
         return {
             "latents": torch.from_numpy(x),
+            "subjects": torch.from_numpy(self.latents.subjects[row].copy()),
             "noise": torch.from_numpy(rng.standard_normal(x.shape, np.float32)),
             "timestep": torch.tensor(int(rng.integers(TRAIN_STEPS))),
             "tokens": torch.from_numpy((self.empty if rng.random() < self.drop else tokens).astype(np.int64)),
@@ -229,6 +235,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> ToonU
         CLIPTextModel(text_config(parameters.text, tokenizer)),
         CLIPTextModelWithProjection(text_config(parameters.text_2, tokenizer)),
         parameters.snr_gamma,
+        parameters.focus,
     )
     if recipe.gradient_checkpointing:
         module.unet.enable_gradient_checkpointing()
