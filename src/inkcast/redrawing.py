@@ -57,7 +57,7 @@ def redraw_panel(
     index = number - 1
     chosen = seed if seed is not None else panel_seed(record.panels[index].seed, index)
     script = with_panel(script, index, chosen, description)
-    page = page_options(record)
+    page = page_options(record, folder)
     pages = arrange(script, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
@@ -92,7 +92,7 @@ def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) 
     record = read_record(folder)
     cast, panels = read_cast(folder, record), read_panels(folder, record)
     words = fitting_script(script or folder / SCRIPT, record)
-    options = replace(page_options(record), **changes)
+    options = replace(page_options(record, folder), **changes)
     changed = record.model_copy(update={"title": words.title, "page": page_record(options)})
     with replacing_comic(folder, overwrite=True) as target:
         write_pages(target, words, panels, arrange(words, options), options)
@@ -119,8 +119,10 @@ def with_panel(script: Script, index: int, seed: int, description: str) -> Scrip
     return script.model_copy(update={"panels": tuple(panels)})
 
 
-def page_options(record: ComicRecord) -> PageOptions:
-    return PageOptions(**record.page.model_dump())
+def page_options(record: ComicRecord, folder: Path) -> PageOptions:
+    """The page options of the comic in `folder`."""
+    template = folder / record.page.template if record.page.template else None
+    return PageOptions(**{**record.page.model_dump(), "template": template})
 
 
 def recorded_drawing(record: ComicRecord) -> Drawing:

@@ -242,6 +242,20 @@ def test_page_lays_out_again_without_drawing(make: Make, place: Path, easels: Fa
     assert len(list((place / "out").glob("page-*.png"))) == 1
 
 
+def test_a_template_of_ones_own_stays_with_the_comic(make: Make, place: Path) -> None:
+    (place / "mine.typ").write_text('#let theme = (paper: "#102030")')
+    make()
+    assert CliRunner().invoke(app, ["page", "out", "--template", "mine.typ"]).exit_code == 0
+    (place / "mine.typ").unlink()
+    assert CliRunner().invoke(app, ["redraw", "out", "--panel", "1"]).exit_code == 0
+    with Image.open(place / "out" / "page-01.png") as page:
+        assert page.convert("RGB").getpixel((2, 2)) == (0x10, 0x20, 0x30)
+    (place / "bad.typ").write_text("#let x = (")
+    failed = CliRunner().invoke(app, ["page", "out", "--template", "bad.typ"])
+    assert failed.exit_code != 0
+    assert (place / "out" / "template.typ").read_text() == '#let theme = (paper: "#102030")'
+
+
 def test_page_letters_an_edited_script(make: Make, place: Path) -> None:
     make()
     text = (place / "out" / "script.yaml").read_text()

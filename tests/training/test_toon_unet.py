@@ -109,10 +109,17 @@ def test_the_loss_is_the_velocity_error(objective: ToonUNet) -> None:
         words, pooled = encode_text((module.text_encoder, module.text_encoder_2), batch["tokens"])
         conditions = {"text_embeds": pooled, "time_ids": batch["time_ids"]}
         v = module.unet(noisy, batch["timestep"], words, added_cond_kwargs=conditions).sample
-        snr = (a / (1 - a)).flatten()
-        clean = a.sqrt() * noisy - (1 - a).sqrt() * v  # min-SNR weighs the error of the clean picture by min(SNR, 5)
-        error = (clean - batch["latents"]).square().mean((1, 2, 3)) * snr.clamp(max=5) / (1 - a.flatten()) / (snr + 1)
-        assert float(module(batch)["loss"]) == pytest.approx(float(error.mean()), rel=1e-3)
+        clean = a.sqrt() * noisy - (1 - a).sqrt() * v
+        off = (clean - batch["latents"]).square() / (1 - a)
+        weight = (1 + 2 * (batch["subjects"] / 255)).unsqueeze(1)
+        module.focus, module.gamma = 3.0, 0.0
+        assert float(module(batch)["loss"]) == pytest.approx(float((weight * off).mean()), rel=1e-3)
+        assert float(module(batch)["mse"]) == pytest.approx(float(off.mean()), rel=1e-3)
+        # min-SNR weighs the error of the clean picture by min(SNR, 5)
+        module.focus, module.gamma, snr = 1.0, 5.0, a / (1 - a)
+        assert float(module(batch)["loss"]) == pytest.approx(
+            float((off * snr.clamp(max=5) / (snr + 1)).mean()), rel=1e-3
+        )
 
 
 def test_everything_trained_gets_a_gradient(objective: ToonUNet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -29,6 +30,9 @@ Language = Annotated[
     str | None, typer.Option("--language", help="Letter the script's translations into this language, such as de.")
 ]
 Dpi = Annotated[int | None, typer.Option("--dpi", min=36, max=1200, help="Dots per inch of page pictures.")]
+Template = Annotated[
+    Path | None, typer.Option("--template", help="Your own Typst file, whose definitions override the shipped style.")
+]
 Bleed = Annotated[float | None, typer.Option("--bleed", min=0, max=50, help="Millimetres drawn beyond the cut.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 

@@ -16,6 +16,7 @@ from inkcast.cli.common import (
     Layout,
     LowVram,
     PageSize,
+    Template,
     page_choices,
     showing_progress,
 )
@@ -63,6 +64,7 @@ def make(
     language: Language = None,
     dpi: Dpi = None,
     bleed: Bleed = None,
+    template: Template = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     low_vram: LowVram = False,
@@ -76,7 +78,8 @@ def make(
     from inkcast.page.layout import PageOptions
     from inkcast.story.names import CastName
 
-    page = PageOptions(**page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed))
+    chosen = page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed, template=template)
+    page = PageOptions(**chosen)
     characters = gather_cast(cast or [])
     parsed = read_parsed(story, tuple(CastName(one.name, one.pronouns, one.aliases) for one in characters), llm)
     drawing = Drawing(

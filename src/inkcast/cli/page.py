@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inkcast.cli.common import Bleed, Dpi, Language, Layout, PageSize, page_choices, showing_progress
+from inkcast.cli.common import Bleed, Dpi, Language, Layout, PageSize, Template, page_choices, showing_progress
 
 app = typer.Typer()
 
@@ -42,10 +42,11 @@ def page(
     language: Language = None,
     dpi: Dpi = None,
     bleed: Bleed = None,
+    template: Template = None,
 ) -> None:
     """Letter and lay out a finished comic again, without drawing."""
     from inkcast.redrawing import letter_again
 
-    changes = page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed)
+    changes = page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed, template=template)
     letter_again(folder, script, changes)
     typer.echo(str(folder))

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from inkcast.cast.character import Character, CharacterId, Reference, State
-from inkcast.drawing.record import RECORD, ComicRecord, PictureRecord, figures_of
+from inkcast.drawing.record import RECORD, TEMPLATE, ComicRecord, PictureRecord, figures_of
 from inkcast.drawing.routes import Painted, routes_picture
 from inkcast.errors import OutputError
 from inkcast.files import TEMPORARY, refuse_existing, replacing_folder, reporting, shown, write_text
@@ -25,7 +25,7 @@ from inkcast.story.script import Script, dump_script
 
 SCRIPT = "script.yaml"
 TIMINGS = "run.json"
-OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "cast", SCRIPT, RECORD, TIMINGS)
+OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "cast", SCRIPT, RECORD, TEMPLATE, TIMINGS)
 ROOM_MB = 16
 
 
@@ -83,10 +83,12 @@ def replacing_comic(out: Path, *, overwrite: bool) -> Iterator[Path]:
 def write_pages(
     target: Path, script: Script, panels: Sequence[DrawnPanel], pages: Sequence[PageLayout], options: PageOptions
 ) -> None:
-    """The lettered comic; a folder also gets the script it was lettered from."""
+    """The lettered comic; a folder also gets the script it was lettered from, and the author's template."""
     write_comic(script, panels, pages, target, options)
     if target.is_dir():
         write_text(target / SCRIPT, dump_script(script))
+        if options.template:
+            shutil.copyfile(options.template, target / TEMPLATE)
 
 
 def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Character], record: ComicRecord) -> None:

@@ -19,6 +19,7 @@ from inkcast.page.panel import DrawnPanel, Figure, PixelBox
 from inkcast.story.script import Script
 
 RECORD = "comic.json"
+TEMPLATE: Literal["template.typ"] = "template.typ"
 RECORD_VERSION: Literal[1] = 1
 LIBRARIES = ("inkcast", "torch", "diffusers", "transformers", "numpy", "pillow", "typst")
 
@@ -100,13 +101,14 @@ class OriginRecord(_Frozen):
 
 
 class PageRecord(_Frozen):
-    """The choices of `page.PageOptions` that the command line offers."""
+    """The choices of `page.PageOptions` that the command line offers; `template` is kept in the comic's folder."""
 
     layout: str = "auto"
     size: str = ""
     language: str = ""
     dpi: int = 150
     bleed: float = 0.0
+    template: Literal["", "template.typ"] = ""
 
 
 class ComicRecord(_Frozen):
@@ -155,7 +157,14 @@ def make_record(
 
 
 def page_record(page: PageOptions) -> PageRecord:
-    return PageRecord(layout=page.layout, size=page.size, language=page.language, dpi=page.dpi, bleed=page.bleed)
+    return PageRecord(
+        layout=page.layout,
+        size=page.size,
+        language=page.language,
+        dpi=page.dpi,
+        bleed=page.bleed,
+        template=TEMPLATE if page.template else "",
+    )
 
 
 def member_record(character: Character, number: int) -> MemberRecord:

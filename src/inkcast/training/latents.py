@@ -131,7 +131,9 @@ def open_cache(folder: Path) -> Latents:
     try:
         return Latents(plan, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
     except FileNotFoundError as error:
-        raise TrainingError(f"the cache in {folder} lacks {error.filename}: remove the cache and make it anew") from None
+        raise TrainingError(
+            f"the cache in {folder} lacks {error.filename}: remove the cache and make it anew"
+        ) from None
 
 
 def start(folder: Path, plan: Plan, vae: Any) -> int:
