@@ -58,7 +58,7 @@ def scene_of(plan: Plan, index: int) -> Scene:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples `picture` (uint8 [h, w, 3]), `subjects` (bool [h, w]) and `tokens` (int16 [captions, TOKENS]) by index."""
+    """Samples `picture` (uint8 [h, w, 3]), `subjects` (bool [h, w]), `tokens` int16 [captions, TOKENS], by index."""
 
     plan: Plan
     tokenizer: CLIPTokenizer
