@@ -11,6 +11,12 @@
      ├─ PageError           layout, lettering, fonts, templates
      ├─ OutputError         a folder or file that cannot be written
      ├─ TrainingError       recipes, data and checkpoints of training
+     ├─ StudioError         accounts, projects and jobs of the studio
+     │   ├─ NotFoundError   nothing of that id, or nothing that the asking user may see
+     │   ├─ ConflictError   what the state of a thing does not allow, such as resuming a finished comic
+     │   ├─ AccountError    names, passwords, sign-in and tokens
+     │   └─ LimitError      too much at once: jobs, requests, room
+     ├─ PolicyError         words or a picture that the studio's policy refuses
      └─ MissingExtraError   an optional dependency that is not installed
 
 Each message is one line: what is wrong, which value, what to do.
@@ -62,6 +68,30 @@ class OutputError(InkcastError):
 
 
 class TrainingError(InkcastError):
+    pass
+
+
+class StudioError(InkcastError):
+    pass
+
+
+class NotFoundError(StudioError):
+    pass
+
+
+class ConflictError(StudioError):
+    pass
+
+
+class AccountError(StudioError):
+    pass
+
+
+class LimitError(StudioError):
+    pass
+
+
+class PolicyError(InkcastError):
     pass
 
 
