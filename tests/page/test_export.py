@@ -50,6 +50,23 @@ def _pdf_text(path: Path) -> str:
     return " ".join("".join(page.extract_text() for page in pypdf.PdfReader(path).pages).split())
 
 
+def test_the_title_and_the_effects_are_lettered_in_the_language_asked_for(tmp_path: Path) -> None:
+    panel = Panel(description="p", effects=("CRASH",), effect_translations={"de": ("KRACH",)})
+    script = Script(title="The Storm", translations={"de": "Der Sturm"}, panels=(panel,))
+    words = {}
+    for language in ("", "de-AT", "fr"):
+        options = PageOptions(language=language, dpi=50)
+        drawn = [DrawnPanel(Image.new("RGB", (64, 64), "#abc"))]
+        (pdf,) = write_comic(script, drawn, arrange(script, options), tmp_path / f"{language or 'own'}.pdf", options)
+        reader = pypdf.PdfReader(pdf)
+        words[language] = reader.pages[0].extract_text() + str(reader.metadata and reader.metadata.title)
+    assert words["de-AT"].count("Der Sturm") == words[""].count("The Storm") == 2
+    assert "KRACH" in words["de-AT"]
+    assert "CRASH" not in words["de-AT"]
+    assert "CRASH" in words[""]
+    assert words["fr"] == words[""]
+
+
 def test_a_folder_gets_a_pdf_and_its_pages(script: Script, tmp_path: Path) -> None:
     written = _write(script, tmp_path / "out")
     assert [path.name for path in written] == ["comic.pdf", "page-01.png"]

@@ -146,6 +146,10 @@ panels:
         ("just words", ("just words",)),
         ("", ("empty",)),
         ("title: x\ntitle: y\npanels: []\n", ("line 2", "not valid YAML")),
+        (
+            "panels:\n  - description: A cat.\n    effects: [BOOM]\n    effect_translations: {de: [A, B]}\n",
+            ("effect_translations", "'de' has 2 texts for 1 effects"),
+        ),
     ],
 )
 def test_a_bad_script_is_one_line_naming_line_and_value(tmp_path: Path, written: str, parts: tuple[str, ...]) -> None:

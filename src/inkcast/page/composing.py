@@ -14,7 +14,7 @@ from inkcast.page.patterns import Box
 from inkcast.page.pictures import edge_colour
 from inkcast.page.setting import Align, Item, SetComic, SetPage, SetPicture, SetText
 from inkcast.page.staging import room, stage, ways
-from inkcast.page.translation import caption_text
+from inkcast.page.translation import caption_text, title_text
 from inkcast.page.typeface import needs_system_fonts
 from inkcast.page.typeset import Typesetter
 from inkcast.page.typography import Typographer, is_right_to_left
@@ -53,14 +53,14 @@ class _Composer:
         self._typographer.learn(self._texts(len(pages)))
         options = self._options
         made = tuple(self._page(page) for page in pages)
-        title = clean(self._script.title)
+        title = clean(title_text(self._script, options)[0])
         return SetComic(title, options.author, options.lettering_language, options.reads_right_to_left, made)
 
     def _texts(self, pages: int) -> list[tuple[str, str, str]]:
-        language = self._options.source_language
+        title, tag = title_text(self._script, self._options)
         found = [
-            ("title", language, self._script.title),
-            *(("number", language, str(page + 1)) for page in range(pages)),
+            ("title", tag, title),
+            *(("number", self._options.source_language, str(page + 1)) for page in range(pages)),
         ]
         for panel in self._script.panels:
             text, tag = caption_text(panel, self._options)
@@ -74,7 +74,8 @@ class _Composer:
         items: list[Item] = []
         marks = [(1, f"Page {page.number}", (0.0, 0.0))]
         if page.title is not None:
-            items.append(self._text(self._script.title, "title", self._options.source_language, page.title))
+            title, tag = title_text(self._script, self._options)
+            items.append(self._text(title, "title", tag, page.title))
         for frame in page.frames:
             items += self._panel(frame, page)
             marks.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inkcast.page.breaking import clean
 from inkcast.page.layout import PageLayout
 from inkcast.page.options import PageOptions
-from inkcast.page.translation import caption_text, line_text
+from inkcast.page.translation import caption_text, effect_texts, line_text
 from inkcast.story.script import Script
 
 
@@ -21,7 +21,7 @@ def transcript(script: Script, page: PageLayout, options: PageOptions) -> str:
         for line in panel.dialogue:
             words = clean(line_text(line, options)[0])
             parts.append(f"{clean(line.speaker)}: “{words}”" if line.speaker else f"“{words}”")
-        parts += [_sentence(effect) for effect in panel.effects]
+        parts += [_sentence(effect) for effect, _ in effect_texts(panel, options)]
     return " ".join(part for part in parts if part)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inkcast.page.options import PageOptions
-from inkcast.story.script import Line, Panel
+from inkcast.story.script import Line, Panel, Script
+
+
+def title_text(script: Script, options: PageOptions) -> tuple[str, str]:
+    """The comic's title and the language it is in."""
+    return _choose(script.title, script.translations, options)
 
 
 def line_text(line: Line, options: PageOptions) -> tuple[str, str]:
@@ -16,6 +21,14 @@ def line_text(line: Line, options: PageOptions) -> tuple[str, str]:
 def caption_text(panel: Panel, options: PageOptions) -> tuple[str, str]:
     """A panel's caption and the language it is in."""
     return _choose(panel.caption, panel.translations, options)
+
+
+def effect_texts(panel: Panel, options: PageOptions) -> list[tuple[str, str]]:
+    """A panel's sound effects, each with the language it is in."""
+    by_effect = [
+        {tag: texts[index] for tag, texts in panel.effect_translations.items()} for index in range(len(panel.effects))
+    ]
+    return [_choose(own, translations, options) for own, translations in zip(panel.effects, by_effect, strict=True)]
 
 
 def _choose(own: str, translations: Mapping[str, str], options: PageOptions) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from inkcast.errors import PageError
 from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
-from inkcast.page.translation import caption_text, line_text
+from inkcast.page.translation import caption_text, effect_texts, line_text, title_text
 from inkcast.page.typeset import FONTS
 from inkcast.story.script import Script
 
@@ -43,12 +43,12 @@ def needs_system_fonts(script: Script, options: PageOptions) -> bool:
 
 
 def _texts(script: Script, options: PageOptions) -> list[tuple[str, str]]:
-    found = [("title", script.title)] if options.title else []
+    found = [("title", title_text(script, options)[0])] if options.title else []
     for number, panel in enumerate(script.panels, start=1):
         found.append((f"panel {number}, caption", caption_text(panel, options)[0]))
         for index, line in enumerate(panel.dialogue, start=1):
             found.append((f"panel {number}, line {index}", line_text(line, options)[0]))
-        found += [(f"panel {number}, effect", text) for text in panel.effects]
+        found += [(f"panel {number}, effect", text) for text, _ in effect_texts(panel, options)]
     return found
 
 

@@ -12,7 +12,7 @@ from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
 from inkcast.page.patterns import Box
 from inkcast.page.setting import Point
-from inkcast.page.translation import caption_text, line_text
+from inkcast.page.translation import caption_text, effect_texts, line_text
 from inkcast.page.weighing import text_width
 from inkcast.story.script import Panel
 
@@ -62,7 +62,7 @@ def voices(panel: Panel, bodies: Sequence[Body], options: PageOptions, caption: 
         outside = kind == "off-panel" or bool(speaker is None and line.speaker and kind != "thought")
         for index, part in enumerate(split(clean(text))):
             found.append(Voice(kind, part, language, speaker, chained=index > 0, outside=outside))
-    found += [Voice("effect", clean(text), options.source_language) for text in panel.effects if clean(text)]
+    found += [Voice("effect", clean(text), tag) for text, tag in effect_texts(panel, options) if clean(text)]
     return found
 
 

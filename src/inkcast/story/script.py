@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCRIPT_VERSION = 1
 
@@ -65,6 +65,7 @@ class Panel(_Frozen):
     seed: int | None = None
     engine: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     translations: Mapping[str, str] = Field(default_factory=dict)  # of the caption
+    effect_translations: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)  # one for each effect
 
     @field_validator("characters", mode="before")
     @classmethod
@@ -80,10 +81,20 @@ class Panel(_Frozen):
             raise ValueError("a panel needs a description of its picture")
         return description
 
+    @model_validator(mode="after")
+    def _every_effect_translated(self) -> Panel:
+        for tag, texts in self.effect_translations.items():
+            if len(texts) != len(self.effects):
+                raise ValueError(f"effect_translations: '{tag}' has {len(texts)} texts for {len(self.effects)} effects")
+        return self
+
 
 class Script(_Frozen):
+    """A comic in words. `translations` maps a language tag to the title in that language."""
+
     version: int = SCRIPT_VERSION
     title: str = ""
+    translations: Mapping[str, str] = Field(default_factory=dict)
     panels: tuple[Panel, ...] = ()
 
 
