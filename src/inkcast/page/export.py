@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from inkcast.errors import OutputError
+from inkcast.files import write_bytes
 from inkcast.page.archives import PageImage, cbz, epub
 from inkcast.page.composing import compose
-from inkcast.page.files import write_whole
 from inkcast.page.layout import PageLayout, PageOptions
 from inkcast.page.panel import DrawnPanel
 from inkcast.page.pictures import encoded, prepare
@@ -164,7 +164,7 @@ def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> 
 
 
 def _write(path: Path, data: bytes) -> Path:
-    write_whole(path, data)
+    write_bytes(path, data)
     return path
 
 
