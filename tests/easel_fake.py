@@ -55,7 +55,9 @@ class FakeEasel:
     side = 64
 
     def __init__(self, drawing: Drawing, base: str = "base") -> None:
-        self.drawing = Drawing(**{**vars(drawing), "engine": "fake", "device": "cpu", "dtype": "float32"})
+        self.drawing = Drawing(
+            **{**vars(drawing), "engine": "fake", "steps": drawing.steps or 25, "device": "cpu", "dtype": "float32"}
+        )
         self.engine = FakeEngine()
         self.origin = Origin("sdxl", base, "engine")
 

@@ -6,7 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.easel_fake import character
 from tests.engines.any_story.parts import random_parts
 from tests.engines.test_ip_adapter import SIZE
@@ -20,7 +22,7 @@ from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.errors import BaseModelError, EngineError, InkcastError
 from inkcast.events import Event, Note, Progress, unheard
-from inkcast.images import open_picture
+from inkcast.images import Reference, open_picture
 from inkcast.page.layout import PageOptions
 from inkcast.redrawing import redraw_panel
 from inkcast.sdxl.backbone import Backbone, load_backbone
@@ -122,9 +124,28 @@ def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path
 
 
 def test_the_toon_base_keeps_its_own_values(backbone: Backbone) -> None:
-    for name, wanted in (("toon", ("euler", 5.0)), ("realvis", ("unipc", 7.5))):
-        found = usual(StoryMaker, replace(backbone, name=name))  # type: ignore[arg-type]
+    for toon, wanted in ((True, ("euler", 5.0)), (False, ("unipc", 7.5))):
+        found = usual(StoryMaker, replace(backbone, toon=toon))  # type: ignore[arg-type]
         assert (found.scheduler, found.guidance) == wanted
+
+
+def test_the_engine_s_own_number_of_steps_is_taken_where_none_is_given(
+    drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkcast.engines.ip_adapter.engine.IpAdapter.steps", 7, raising=False)
+    assert open_easel(replace(drawing, steps=0), unheard).drawing.steps == 7
+    assert open_easel(replace(drawing, steps=3), unheard).drawing.steps == 3
+
+
+def test_the_author_hears_what_was_done_about_a_reference(drawing: Drawing, tmp_path: Path) -> None:
+    busy = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    ann, ben = (replace(one, references=(Reference(Image.fromarray(busy), "busy"),)) for one in CAST)
+    ben = replace(ben, references=(Reference(ben.references[0].image.convert("RGBA"), "alpha"),))
+    heard: list[Event] = []
+    page = PageOptions(layout="classic-4", dpi=40)
+    draw_comic(STORY, (ann, ben), drawing, tmp_path / "out", page=page, report=heard.append)
+    (told,) = [one.text for one in heard if isinstance(one, Note) and "background" in one.text]
+    assert "Ann" in told
 
 
 @pytest.mark.parametrize(

@@ -53,3 +53,15 @@ def test_engines_load_from_companion_parts(backbone: Backbone, tmp_path: Path) -
     path = tmp_path / "engines" / "ip-adapter" / "adapter.safetensors"
     save_adapter(fresh_adapter(backbone, SIZE), path)
     assert load_engine("ip-adapter", replace(backbone, folder=tmp_path)).name == "ip-adapter"
+
+
+def test_one_whole_set_of_eyes_will_do(tmp_path: Path) -> None:
+    info = engine_info("story-maker")
+    assert info.missing(None)[-1] == info.missing(tmp_path)[-1] == "faces"
+    (tmp_path / "detector").mkdir()
+    assert "face" not in info.missing(tmp_path)[:-1]
+    (tmp_path / "face").mkdir()
+    assert info.missing(tmp_path) == ("image_encoder", "engines/story-maker")
+    (tmp_path / "face").rmdir()
+    (tmp_path / "faces").mkdir()
+    assert info.missing(tmp_path) == ("image_encoder", "engines/story-maker")

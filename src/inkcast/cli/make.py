@@ -47,7 +47,10 @@ def make(
     ] = "",
     base: Annotated[str, typer.Option("--base", help="toon, a hub id, a folder or a .safetensors file.")] = "toon",
     style: Annotated[str, typer.Option("--style", help="The way of drawing, by name.")] = "",
-    steps: Annotated[int, typer.Option("--steps", min=1, max=1000, help="Sampling steps a panel.")] = 25,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, max=1000, help="Sampling steps a panel; the engine's own, mostly 25."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="One seed, one comic.")] = 0,
     guidance: Annotated[
         float | None, typer.Option("--guidance", min=0, max=50, help="How closely words are followed.")
@@ -86,7 +89,7 @@ def make(
         engine=engine,
         base=base,
         style=style,
-        steps=steps,
+        steps=steps or 0,
         guidance=guidance,
         scheduler=scheduler,
         negative=negative,

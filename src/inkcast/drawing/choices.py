@@ -10,7 +10,7 @@ Size = tuple[int, int]  # width, height in pixels
 
 @dataclass(frozen=True)
 class Drawing:
-    """What an author may choose about drawing; empty or None: as the base has it.
+    """What an author may choose about drawing; empty, None or no steps: as the engine or the base has it.
 
     `poses` are pictures whose poses the panels take, in turn; `save_routes` asks for maps of where characters acted.
     """
@@ -18,7 +18,7 @@ class Drawing:
     engine: str = ""
     base: str = "toon"
     style: str = ""
-    steps: int = 25
+    steps: int = 0
     guidance: float | None = None
     scheduler: str = ""
     negative: str = ""

@@ -158,11 +158,12 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     name = drawing.engine or default_engine(base, report)
     if drawing.scheduler:
         make_scheduler(drawing.scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
-    engine = load_engine(name, base)
+    engine = load_engine(name, base, report=report)
     settings = usual(engine, base)
     settled = replace(
         drawing,
         engine=name,
+        steps=drawing.steps or settings.steps,
         guidance=settings.guidance if drawing.guidance is None else drawing.guidance,
         scheduler=drawing.scheduler or settings.scheduler,
         device=str(base.device),
@@ -172,14 +173,15 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
 
 
 def usual(engine: Engine, base: Backbone) -> DrawSettings:
-    """The engine's own scheduler and guidance where it names them; the toon base has its own, good for all engines."""
+    """The engine's published steps, scheduler and guidance where it names them; a toon base has its own for all."""
     from inkcast.sampling.sampler import DrawSettings
 
     settings = DrawSettings(size=(base.side, base.side))
-    if base.name == "toon":
+    if base.toon:
         return settings
     return replace(
         settings,
+        steps=getattr(engine, "steps", settings.steps),
         scheduler=getattr(engine, "scheduler", settings.scheduler),
         guidance=getattr(engine, "guidance", settings.guidance),
     )

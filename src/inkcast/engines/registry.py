@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inkcast.errors import EngineError, MissingExtraError
+from inkcast.events import Report, unheard
 
 if TYPE_CHECKING:
     from inkcast.engines.engine import Engine
@@ -20,9 +21,10 @@ DEFAULT = "any-story"
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """A method as the command line lists it. `factory` is "module:function", called with the base.
+    """A method as the command line lists it. `factory` is "module:function", called with the base and who to report to.
 
-    `parts` are companion paths of the base folder; `packages` maps an optional package to the extra that brings it.
+    `parts` are companion paths of the base folder, `eyes` other sets of them of which one must be whole; `packages`
+    maps an optional package to the extra that brings it.
     `counts` is "module:function", called with a UNet on the meta device: the parameters of each trained part.
     """
 
@@ -36,10 +38,16 @@ class EngineInfo:
     licence: str
     weights: str
     packages: Mapping[str, str]
+    eyes: tuple[tuple[str, ...], ...] = ()
 
     def missing(self, folder: Path | None) -> tuple[str, ...]:
         """The companion parts that a base's folder lacks; all of them where it has no folder."""
-        return tuple(part for part in self.parts if folder is None or not (folder / part).exists())
+
+        def absent(parts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(part for part in parts if folder is None or not (folder / part).exists())
+
+        nearest = min((absent(each) for each in self.eyes), key=len, default=())
+        return absent(self.parts) + nearest
 
 
 # In the order in which a base without the default's weights falls back on them: learning faces takes minutes.
@@ -67,6 +75,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         licence="Apache-2.0",
         weights="toon: this project's; public mask.bin: no licence given, non-commercial face encoder",
         packages={},
+        eyes=(("faces",), ("detector", "face")),
     ),
     EngineInfo(
         name="ip-adapter",
@@ -103,8 +112,8 @@ def engine_info(name: str) -> EngineInfo:
     raise EngineError(f"unknown engine {name!r}: use one of {', '.join(info.name for info in ENGINES)}")
 
 
-def load_engine(name: str, base: Backbone) -> Engine:
-    """The engine over a loaded base, from the base's companion parts.
+def load_engine(name: str, base: Backbone, *, report: Report = unheard) -> Engine:
+    """The engine over a loaded base, from the base's companion parts; `report` hears what it did about references.
 
     Raises:
         EngineError: unknown, of another family, or its weights are missing.
@@ -122,7 +131,7 @@ def load_engine(name: str, base: Backbone) -> Engine:
     if missing:
         where = f" in {base.folder}" if base.folder else ""
         raise EngineError(f"base {base.name!r} has no {missing[0]}{where}, which {name} needs: train it or add it")
-    engine: Engine = named(info.factory)(base)
+    engine: Engine = named(info.factory)(base, report=report)
     return engine
 
 

@@ -24,7 +24,8 @@ class Backbone:
     """A loaded base. `pipeline` is diffusers' own text-to-image pipeline with our processors installed.
 
     `folder` is where companion parts lie (image_encoder/, engines/<name>/*.safetensors); None where there is none.
-    `device` is where the UNet runs, also under offload.
+    `device` is where the UNet runs, also under offload. `toon` says that it knows the drawn world only: the embedded
+    base, or what a recipe of this project exported.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Backbone:
     dtype: torch.dtype
     digest: str
     folder: Path | None = None
+    toon: bool = False
 
     @property
     def unet(self) -> Any:
@@ -126,7 +128,16 @@ def load_backbone(
         pipeline.unet.to(memory_format=torch.channels_last)
         pipeline.vae.to(memory_format=torch.channels_last)
     _move(pipeline, place, low_vram)
-    return Backbone(str(source), _family(pipeline), pipeline, place, precision, digest_of(found.path), companions)
+    return Backbone(
+        str(source),
+        _family(pipeline),
+        pipeline,
+        place,
+        precision,
+        digest_of(found.path),
+        companions,
+        toon=(found.path / "export.json").is_file(),
+    )
 
 
 def _move(pipeline: Any, device: torch.device, low_vram: bool) -> None:

@@ -18,7 +18,7 @@ from inkcast.sdxl.latents import picture_latents
 from inkcast.sdxl.layers import LayerProjections, attention_layers
 from inkcast.sdxl.resampler import Resampler, ResamplerSize
 from inkcast.vision.crops import on_white, to_tensor
-from inkcast.vision.cutout import subject_mask
+from inkcast.vision.segment import Segmenter, cut_out
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Squares:
     masks: Float[Tensor, "references 1 side side"]
 
 
-def squares(references: tuple[Reference, ...], side: int) -> Squares:
-    """Cut out by the given mask, alpha or a plain background; the whole picture where there is none of them."""
+def squares(references: tuple[Reference, ...], side: int, segmenter: Segmenter | None = None) -> Squares:
+    """Cut out by the given mask, alpha, a plain background or the segmenter; else the whole picture."""
     pictures, masks = [], []
     for reference in references:
-        picture, mask = np.asarray(reference.image.convert("RGB")), subject_mask(reference)
+        picture, mask = np.asarray(reference.image.convert("RGB")), cut_out(reference, segmenter).mask
         pictures.append(on_white(picture, mask, side))
         masks.append(on_white(np.zeros_like(picture), mask, side)[..., :1] < 255)
     return Squares(to_tensor(np.stack(pictures)), torch.from_numpy(np.stack(masks)).permute(0, 3, 1, 2).float())

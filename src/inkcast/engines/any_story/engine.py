@@ -21,15 +21,18 @@ from inkcast.engines.any_story.router import CastRouter
 from inkcast.engines.any_story.routes import RoutesChart
 from inkcast.engines.any_story.weights import Parts, load_parts
 from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.cutting import find_segmenter, tell_uncut
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
 from inkcast.engines.identity import check_identity
 from inkcast.errors import EngineError
+from inkcast.events import Report, unheard
 from inkcast.images import Reference
 from inkcast.sdxl.attention import AttentionMemory, KeyValue, Layer
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.layers import project_text
 from inkcast.sdxl.prompts import encode_prompt
+from inkcast.vision.segment import Segmenter
 
 Projected = Mapping[Layer, KeyValue]  # of one subject: [1, heads, tokens, head_dim]
 
@@ -44,14 +47,26 @@ class Prepared:
 
 
 class AnyStory:
-    """The engine over one base. Its parts must not change between `encode` and the last `condition`."""
+    """The engine over one base. Its parts must not change between `encode` and the last `condition`.
+
+    A `segmenter` cuts busy references out; `report` hears which ones nothing cut out.
+    """
 
     name: ClassVar[str] = "any-story"
     scheduler: ClassVar[str] = "euler-karras"  # section 4.1: 25 steps of EDM, guidance 7.5; the toon base has its own
     steps: ClassVar[int] = 25
     guidance: ClassVar[float] = 7.5
 
-    def __init__(self, base: Backbone, encoder: ImageEncoder, parts: Parts, *, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        base: Backbone,
+        encoder: ImageEncoder,
+        parts: Parts,
+        *,
+        options: Options | None = None,
+        segmenter: Segmenter | None = None,
+        report: Report = unheard,
+    ) -> None:
         if base.family != "sdxl":
             raise EngineError(
                 f"{self.name} needs an SDXL base, but {base.name!r} is Stable Diffusion: choose another base"
@@ -63,6 +78,7 @@ class AnyStory:
                 "encoder they were trained with"
             )
         self.base, self.encoder, self.options = base, encoder, options or Options()
+        self.segmenter, self.report = segmenter, report
         self.digest = weights_digest(*parts.modules(), encoder.model)
         self.parts = parts
         self._offloaded = hasattr(base.unet, "_hf_hook")
@@ -78,7 +94,8 @@ class AnyStory:
         [1, latents and mask, height, width] of the one that shows most."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
-        seen = squares(character.references, self.base.side // 2)
+        tell_uncut(self.report, character, self.segmenter)
+        seen = squares(character.references, self.base.side // 2, self.segmenter)
         clip = self._clip(self.encoder.features(seen.pictures))
         best = telling(character.references)
         reference = masked_latents(self.base, seen.pictures[best : best + 1], seen.masks[best : best + 1])
@@ -221,8 +238,9 @@ def load_engine(
     weights: Path | None = None,
     image_encoder: Path | None = None,
     options: Options | None = None,
+    report: Report = unheard,
 ) -> AnyStory:
     """From the base's companion parts (engines/any-story/, image_encoder/) or the given folders."""
     encoder = load_image_encoder(image_encoder or base.part("image_encoder"), device=base.device, dtype=base.dtype)
     parts = load_parts(base, weights or base.part("engines", AnyStory.name))
-    return AnyStory(base, encoder, parts, options=options)
+    return AnyStory(base, encoder, parts, options=options, segmenter=find_segmenter(base), report=report)

@@ -12,12 +12,15 @@ from inkcast.engines.engine import TrainingBatch
 from inkcast.images import Reference
 from inkcast.sdxl.image_encoder import ImageEncoder
 from inkcast.vision.crops import on_white, to_tensor
-from inkcast.vision.cutout import subject_mask
+from inkcast.vision.segment import Segmenter, cut_out
 
 
-def reference_squares(references: tuple[Reference, ...], side: int) -> Float[Tensor, "references 3 side side"]:
+def reference_squares(
+    references: tuple[Reference, ...], side: int, segmenter: Segmenter | None = None
+) -> Float[Tensor, "references 3 side side"]:
     squares: list[UInt8[np.ndarray, "side side 3"]] = [
-        on_white(np.asarray(reference.image.convert("RGB")), subject_mask(reference), side) for reference in references
+        on_white(np.asarray(reference.image.convert("RGB")), cut_out(reference, segmenter).mask, side)
+        for reference in references
     ]
     return to_tensor(np.stack(squares))
 

@@ -17,28 +17,41 @@ from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.cutting import find_segmenter, tell_uncut
 from inkcast.engines.engine import Conditioning, PanelPrompt, Style, TrainingBatch, box_regions
 from inkcast.engines.identity import check_identity
 from inkcast.engines.ip_adapter.encoder import batch_features, reference_squares
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.errors import EngineError
+from inkcast.events import Report, unheard
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.layers import project_text
 from inkcast.sdxl.prompts import encode_prompt
+from inkcast.vision.segment import Segmenter
 
 
 class IpAdapter:
-    """The engine over one base; `scale` is the strength of the image prompt (0 = the plain base).
+    """The engine over one base; `scale` is the strength of the image prompt (0 = the plain base). A `segmenter` cuts
+    busy references out; `report` hears which ones nothing cut out.
 
     The adapter must not change between `encode` and the last `condition`: after training steps make a new engine.
     """
 
     name: ClassVar[str] = "ip-adapter"
 
-    def __init__(self, base: Backbone, encoder: ImageEncoder, adapter: Adapter, *, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        base: Backbone,
+        encoder: ImageEncoder,
+        adapter: Adapter,
+        *,
+        scale: float = 1.0,
+        segmenter: Segmenter | None = None,
+        report: Report = unheard,
+    ) -> None:
         if base.family != "sdxl":
             raise EngineError(
                 f"{self.name} needs an SDXL base, but {base.name!r} is Stable Diffusion: choose another base"
@@ -49,6 +62,7 @@ class IpAdapter:
                 f"{encoder.channels}: use the encoder it was trained with"
             )
         self.base, self.encoder, self.scale = base, encoder, scale
+        self.segmenter, self.report = segmenter, report
         self.digest = weights_digest(adapter, encoder.model)
         self.adapter = adapter.to(base.device, base.dtype).eval()
         self._projected: dict[CharacterId, tuple[Identity, Mapping[Layer, KeyValue]]] = {}
@@ -59,7 +73,8 @@ class IpAdapter:
         """`tokens` [1, queries, channels], the mean over the character's references."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
-        features = self.encoder.features(reference_squares(character.references, self.encoder.side))
+        tell_uncut(self.report, character, self.segmenter)
+        features = self.encoder.features(reference_squares(character.references, self.encoder.side, self.segmenter))
         tokens = self._tokens(features).mean(dim=0, keepdim=True)
         return Identity(self.name, self.digest, {"tokens": tokens.float().cpu()})
 
@@ -139,9 +154,14 @@ def _side_by_side(subjects: list[Mapping[Layer, KeyValue]]) -> Mapping[Layer, Ke
 
 
 def load_engine(
-    base: Backbone, *, weights: Path | None = None, image_encoder: Path | None = None, scale: float = 1.0
+    base: Backbone,
+    *,
+    weights: Path | None = None,
+    image_encoder: Path | None = None,
+    scale: float = 1.0,
+    report: Report = unheard,
 ) -> IpAdapter:
     """From the base's companion parts (engines/ip-adapter/adapter.safetensors, image_encoder/) or the given paths."""
     encoder = load_image_encoder(image_encoder or base.part("image_encoder"), device=base.device, dtype=base.dtype)
     adapter = load_adapter(base, weights or base.part("engines", IpAdapter.name, "adapter.safetensors"))
-    return IpAdapter(base, encoder, adapter, scale=scale)
+    return IpAdapter(base, encoder, adapter, scale=scale, segmenter=find_segmenter(base), report=report)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.cutting import find_segmenter, uncut
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
 from inkcast.engines.identity import check_identity
 from inkcast.engines.story_maker.eyes import Eyes, Seen
@@ -30,7 +31,7 @@ from inkcast.sdxl.layers import project_text
 from inkcast.sdxl.prompts import encode_prompt
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import FaceReader, InsightFaces, ToonFaces
-from inkcast.vision.segment import Segmenter, ToonSegmenter
+from inkcast.vision.segment import Segmenter
 
 Projected = Mapping[Layer, KeyValue]  # of one character or the background: [1, heads, tokens, head_dim]
 
@@ -144,9 +145,7 @@ class StoryMaker:
         if not state and all(one.face is None for one in seen):
             self.report(Note(f"no face was found in the references of {name}: keeping hair, clothes and body only"))
         if any(one.how == "whole picture" for one in seen):
-            self.report(
-                Note(f"a reference of {name} was read with its background: give a mask, or a picture on plain ground")
-            )
+            self.report(uncut(name))
 
     def _here(self, x: Tensor) -> Tensor:
         # A copy: what was read from a file may lie unaligned, and then products differ in their last bits.
@@ -207,12 +206,12 @@ def face_nets(faces: FaceReader) -> tuple[nn.Module, ...]:
     return (faces.net,) if isinstance(faces, ToonFaces) else ()
 
 
-def find_faces(base: Backbone) -> tuple[FaceReader, Segmenter | None]:
+def find_faces(base: Backbone) -> FaceReader:
     """The toon nets beside the base (detector/, face/), else an insightface pack in faces/, read when first needed."""
     if base.folder is not None and (base.folder / "detector").is_dir():
         detector = ToonDetector(base.folder / "detector")
-        return ToonFaces(detector, base.part("face")), ToonSegmenter(detector)
-    return InsightFaces((base.folder or Path()) / "faces"), None
+        return ToonFaces(detector, base.part("face"))
+    return InsightFaces((base.folder or Path()) / "faces")
 
 
 def load_engine(
@@ -228,6 +227,5 @@ def load_engine(
     """From the base's companion parts (engines/story-maker/, image_encoder/, faces/) or what is given instead."""
     clip = load_image_encoder(image_encoder or base.part("image_encoder"), device=base.device, dtype=base.dtype)
     adapter, facts = load_adapter(base.unet, weights or base.part("engines", StoryMaker.name, FILE))
-    found, cutter = find_faces(base) if faces is None else (faces, None)
-    eyes = Eyes(clip, found, segmenter or cutter, facts.preparation)
+    eyes = Eyes(clip, faces or find_faces(base), segmenter or find_segmenter(base), facts.preparation)
     return StoryMaker(base, eyes, adapter, options=options or facts.options, report=report)
