@@ -18,7 +18,7 @@ from inkcast.cli.evaluate import app
 from inkcast.engines.engine import Style
 from inkcast.evaluation.batches import Batching, draw_all, form
 from inkcast.evaluation.intervals import bootstrap
-from inkcast.evaluation.matching import SCORED, Case, Matched, likeness, match
+from inkcast.evaluation.matching import SCORED, Case, Matched, likeness, match, shared
 from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.evaluation.toon_eyes import accuracy_of, tally, verification
 from inkcast.evaluation.toon_looks import chance, look_cases
@@ -37,10 +37,10 @@ GIRL = Look("girl", "tan", "long", "bun", "red", "green", "blue", "dotted", "ski
 CAT = Look("cat", "gray", "round", "tufted", "black", "amber", "red", "plain", "shorts", "black", "none")
 
 
-def reading(look: Look, sure: float = 0.9) -> LookReading:
+def reading(look: Look, action: str = "standing", sure: float = 0.9) -> LookReading:
     odds = {}
     for name, words in LOOK_HEADS.items():
-        value = getattr(look, name, words[0])
+        value = action if name == "action" else getattr(look, name, words[0])
         row = np.full(len(words), (1 - sure) / (len(words) - 1))
         row[words.index(value)] = sure
         odds[name] = row
@@ -142,19 +142,24 @@ def test_only_what_the_prompt_says_is_judged() -> None:
     prompt = Prompt("a girl with red hair and a blue top and tom waving on the beach, noir", scene, 0)
     assert said_colors(prompt, actors[0]) == {"hair_color": "red", "top": "blue"}
     assert said_colors(prompt, actors[1]) == {}
-    assert said_kinds(prompt) == {"girl"}
+    assert said_kinds(prompt) == ["girl"]
     words = {"place": "beach", "count": "1", "style": "flat", "time": "day", "weather": "rain", "shot": "wide"}
-    seen = SceneReading(words, {"actions": frozenset({"waving", "sitting"}), "kinds": frozenset({"cat"})})
-    assert judge_scene(prompt, seen) == {
+    assert judge_scene(prompt, SceneReading(words), [reading(CAT, "waving")]) == {
         "place": [1.0],
         "number of characters": [0.0],
         "style": [0.0],
         "time": [],
         "weather": [],
         "shot": [],
-        "action": [1.0],
+        "action": [0.5],
         "kind": [0.0],
     }
+
+
+def test_each_figure_counts_for_one_word_only() -> None:
+    assert shared(["cat", "cat", "girl"], ["cat", "girl", "girl", "bear"]) == pytest.approx(2 / 3)
+    assert shared(["cat"], []) == 0
+    assert shared(["cat", "cat"], ["cat", "cat"]) == 1
 
 
 def test_cases_name_kinds_only_and_are_unseen() -> None:

@@ -15,10 +15,8 @@ from inkcast.toon.labels import (
     ABSENT,
     LOOK_HEADS,
     SCENE_HEADS,
-    SCENE_SETS,
     actor_labels,
     scene_labels,
-    scene_sets,
     subject_labels,
 )
 from inkcast.toon.nets import (
@@ -42,9 +40,7 @@ LANTERN = Thing("lantern", "red", "black")
 
 def test_every_question_gets_as_many_logits_as_it_has_answers() -> None:
     scene = SceneOracle().eval()(torch.rand(2, 3, 128, 128))
-    assert {name: x.shape[1] for name, x in scene.items()} == {
-        name: len(words) for name, words in {**SCENE_HEADS, **SCENE_SETS}.items()
-    }
+    assert {name: x.shape[1] for name, x in scene.items()} == {name: len(words) for name, words in SCENE_HEADS.items()}
     look = LookOracle().eval()(torch.rand(2, 4, 80, 80))
     assert {name: x.shape[1] for name, x in look.items()} == {name: len(words) for name, words in LOOK_HEADS.items()}
 
@@ -132,6 +128,3 @@ def test_only_visible_characters_count_in_a_scene() -> None:
     assert SCENE_HEADS["place"][read["place"]] == "cave"
     assert SCENE_HEADS["time"][read["time"]] == "night"
     assert SCENE_HEADS["count"][read["count"]] == "1"
-    sets = scene_sets(scene, [True, False, True])
-    words = {name: {w for w, on in zip(SCENE_SETS[name], flags, strict=True) if on} for name, flags in sets.items()}
-    assert words == {"actions": {"waving"}, "kinds": {"girl", "lantern"}}

@@ -14,7 +14,7 @@ from scipy.fft import dctn
 from torch.utils.data import default_collate
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS, SCENE_SETS
+from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS
 from inkcast.toon.nets import load_net
 from inkcast.toon.world import split_of
 from inkcast.training import (
@@ -27,7 +27,7 @@ from inkcast.training import (
 from inkcast.training.perception_augment import compress, cosine_basis, degrade
 from inkcast.training.perception_data import RenderedSet, SetSpec, dressed, face_look, rendered_set, sample_picture
 from inkcast.training.perception_detector import focal_loss, put_peak
-from inkcast.training.perception_oracle import choice_loss, set_loss
+from inkcast.training.perception_oracle import choice_loss
 from inkcast.training.perception_views import agreement, vocabulary, words_of
 from inkcast.training.recipe import Recipe
 
@@ -66,7 +66,7 @@ def test_a_set_is_drawn_once_and_does_not_depend_on_the_processes(
 ) -> None:
     spec = SetSpec(12, seed=4, sheets=0.3, views=True)
     again = rendered_set(tmp_path, spec, workers=2)
-    for name in ("pictures", "instances", "scenes", "sets", "views"):
+    for name in ("pictures", "instances", "scenes", "views"):
         np.testing.assert_array_equal(getattr(again, name), getattr(scenes, name))
     assert again.captions == scenes.captions
     monkeypatch.setattr("inkcast.training.perception_data.draw_set", lambda *_: pytest.fail("drawn again"))
@@ -119,15 +119,6 @@ def test_unknown_labels_cost_and_count_nothing() -> None:
     assert right.item() == pytest.approx(1 / 3)
     loss, right = choice_loss(logits, torch.full((2, 2), ABSENT), heads)
     assert loss.item() == right.item() == 0
-
-
-def test_sheets_teach_nothing_about_sets() -> None:
-    sizes = {name: len(words) for name, words in SCENE_SETS.items()}
-    logits = {name: torch.randn(2, size) for name, size in sizes.items()}
-    sets = torch.zeros(2, sum(sizes.values()))
-    both = set_loss(logits, sets, torch.tensor([True, False]))
-    alone = set_loss({name: x[:1] for name, x in logits.items()}, sets[:1], torch.tensor([True]))
-    torch.testing.assert_close(both, alone)
 
 
 def test_a_peak_is_one_at_its_cell_and_falls_off_by_the_boxs_sides() -> None:

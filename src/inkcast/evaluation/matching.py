@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,10 @@ class Matched:
                     swapped += reading.word(name) in others
         return swapped, asked
 
+    def acting(self, action: str) -> float:
+        """The share of the cast that does `action`; a missing person does nothing."""
+        return sum(r is not None and r.word("action") == action for r in self.readings) / len(self.readings)
+
 
 def member_accuracy(look: Look, reading: LookReading | None) -> float:
     if reading is None:
@@ -61,21 +66,27 @@ def likeness(look: Look, reading: LookReading) -> float:
     return sum(reading.probability(name, getattr(look, name)) for name in ATTRIBUTES) / len(ATTRIBUTES)
 
 
-def match(
+def figures(
     oracle: OracleReader,
     detector: ToonDetector,
-    cases: Sequence[Case],
     pictures: UInt8[np.ndarray, "n h w 3"],
     batch: int = 64,
-) -> list[Matched]:
-    """For each picture the assignment of found characters to its cast with the greatest likeness (Hungarian)."""
+) -> list[list[LookReading]]:
+    """For each picture what the oracle reads off every character that the detector finds."""
     boxes = [
         [item.box for item in found if item.label == "character"]
         for start in range(0, len(pictures), batch)
         for found in detector.find(pictures[start : start + batch])
     ]
+    return oracle.looks(pictures, boxes)
+
+
+def match(
+    oracle: OracleReader, detector: ToonDetector, cases: Sequence[Case], pictures: UInt8[np.ndarray, "n h w 3"]
+) -> list[Matched]:
+    """For each picture the assignment of found characters to its cast with the greatest likeness (Hungarian)."""
     results = []
-    for case, readings in zip(cases, oracle.looks(pictures, boxes), strict=True):
+    for case, readings in zip(cases, figures(oracle, detector, pictures), strict=True):
         chosen: list[LookReading | None] = [None] * len(case.cast)
         if readings and case.cast:
             gain = np.array([[likeness(look, reading) for reading in readings] for look in case.cast])
@@ -83,3 +94,9 @@ def match(
                 chosen[row] = readings[column]
         results.append(Matched(case, tuple(chosen), len(readings)))
     return results
+
+
+def shared(wanted: Iterable[str], seen: Iterable[str]) -> float:
+    """The share of `wanted` words that are seen, each thing seen counting for one of them."""
+    asked = Counter(wanted)
+    return (asked & Counter(seen)).total() / asked.total()

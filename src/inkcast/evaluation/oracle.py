@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS, SCENE_SETS
+from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS
 from inkcast.toon.nets import Oracle, load_net
 from inkcast.vision.crops import crop_boxes, scaled, to_tensor
 
@@ -23,10 +23,9 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class SceneReading:
-    """One word per question of `SCENE_HEADS` ("count" is a numeral), and the words of each set that can be seen."""
+    """One word per question of `SCENE_HEADS` ("count" is a numeral)."""
 
     words: Mapping[str, str]
-    sets: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,7 @@ class OracleReader:
 
 def _scene_readings(logits: Mapping[str, Tensor]) -> list[SceneReading]:
     best = {name: logits[name].argmax(1).tolist() for name in SCENE_HEADS}
-    seen = {name: (logits[name] > 0).tolist() for name in SCENE_SETS}
     return [
-        SceneReading(
-            {name: SCENE_HEADS[name][best[name][row]] for name in SCENE_HEADS},
-            {
-                name: frozenset(word for word, shown in zip(words, seen[name][row], strict=True) if shown)
-                for name, words in SCENE_SETS.items()
-            },
-        )
+        SceneReading({name: SCENE_HEADS[name][best[name][row]] for name in SCENE_HEADS})
         for row in range(len(logits["place"]))
     ]

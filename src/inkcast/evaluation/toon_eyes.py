@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_truth import LOOK_COLORS, THING_COLORS, Truth
-from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS, SCENE_SETS, actor_labels, scene_labels, scene_sets
+from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS, actor_labels, scene_labels
 from inkcast.toon.nets import FaceEncoder, Judge
 from inkcast.toon.renderer import reference_sheet
 from inkcast.toon.world import COLORED_STYLES, SKYLESS, Look
@@ -45,17 +45,14 @@ def accuracy_of(name: str, pairs: Sequence[tuple[object, object]]) -> Accuracy:
 def scene_accuracy(
     oracle: OracleReader, truths: Sequence[Truth], pictures: UInt8[np.ndarray, "n h w 3"]
 ) -> list[Accuracy]:
-    """Per question about whole pictures; weather only under a sky; sets by whether they are exactly right."""
-    pairs: dict[str, list[tuple[object, object]]] = {name: [] for name in (*SCENE_HEADS, *SCENE_SETS)}
+    """Per question about whole pictures; weather only under a sky."""
+    pairs: dict[str, list[tuple[object, object]]] = {name: [] for name in SCENE_HEADS}
     for truth, reading in zip(truths, oracle.scenes(pictures), strict=True):
         seen = [pose.box is not None for pose in truth.rendering.actors]
         for (name, values), label in zip(SCENE_HEADS.items(), scene_labels(truth.scene, seen), strict=True):
             if name == "weather" and truth.scene.place in SKYLESS:
                 continue
             pairs[name].append((values[label], reading.words[name]))
-        for name, flags in scene_sets(truth.scene, seen).items():
-            true = frozenset(word for word, flag in zip(SCENE_SETS[name], flags, strict=True) if flag)
-            pairs[name].append((true, reading.sets[name]))
     return [accuracy_of(name, found) for name, found in pairs.items()]
 
 

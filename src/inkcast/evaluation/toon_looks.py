@@ -132,7 +132,7 @@ def evaluate_looks(
         bootstrap([a / b for a, b in swaps if b], [b for _, b in swaps if b]),
         float(np.mean([sum(r is not None for r in one.readings) / len(one.readings) for one in matched])),
         bootstrap([float(reading.words["place"] == case.place) for reading, case in zip(scenes, cases, strict=True)]),
-        bootstrap([float(case.action in reading.sets["actions"]) for reading, case in zip(scenes, cases, strict=True)]),
+        bootstrap([one.acting(case.action) for one, case in zip(matched, cases, strict=True)]),
         pictures,
     )
 

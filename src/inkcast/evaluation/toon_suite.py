@@ -100,7 +100,7 @@ def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict
         "swap_rate": swapped / asked if asked else math.nan,
         "swap_asked": float(asked),
         "place": float(scene.words["place"] == case.place),
-        "action": float(case.action in scene.sets["actions"]),
+        "action": matched.acting(case.action),
     }
     for name in SCORED:
         right = [

@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 from inkcast.engines.engine import Conditioning
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
-from inkcast.evaluation.matching import Case, match
-from inkcast.evaluation.oracle import OracleReader, SceneReading
+from inkcast.evaluation.matching import Case, figures, match, shared
+from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.sdxl.attention import AttentionMemory
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.layers import project_text
@@ -70,14 +70,15 @@ def said_colors(prompt: Prompt, actor: Actor) -> dict[str, str]:
     }
 
 
-def said_kinds(prompt: Prompt) -> frozenset[str]:
-    return frozenset(
-        actor.subject.kind for actor in prompt.scene.actors if re.search(rf"\b{actor.subject.kind}s?\b", prompt.text)
-    )
+def said_kinds(prompt: Prompt) -> list[str]:
+    """The kind of every character that the prompt names by it."""
+    people = [actor.subject for actor in prompt.scene.actors if isinstance(actor.subject, Look)]
+    return [look.kind for look in people if re.search(rf"\b{look.kind}s?\b", prompt.text)]
 
 
-def judge_scene(prompt: Prompt, reading: SceneReading) -> dict[str, list[float]]:
-    """1 or 0 (sets: the share that is seen) per question the prompt settles."""
+def judge_scene(prompt: Prompt, reading: SceneReading, seen: Sequence[LookReading]) -> dict[str, list[float]]:
+    """1 or 0 per question the prompt settles about the whole picture; of kinds and actions, the share that some figure
+    shows, each figure counting once."""
     scene = prompt.scene
     people = [actor for actor in scene.actors if isinstance(actor.subject, Look)]
     answers = {
@@ -88,9 +89,8 @@ def judge_scene(prompt: Prompt, reading: SceneReading) -> dict[str, list[float]]
         "weather": [float(reading.words["weather"] == scene.weather)] if scene.weather != "clear" else [],
         "shot": [float(reading.words["shot"] == scene.shot)] if scene.shot != "wide" else [],
     }
-    actions = frozenset(actor.action for actor in people)
-    for name, wanted, seen in (("action", actions, "actions"), ("kind", said_kinds(prompt), "kinds")):
-        answers[name] = [len(wanted & reading.sets[seen]) / len(wanted)] if wanted else []
+    for name, wanted in (("action", [actor.action for actor in people]), ("kind", said_kinds(prompt))):
+        answers[name] = [shared(wanted, [figure.word(name) for figure in seen])] if wanted else []
     return answers
 
 
@@ -114,8 +114,9 @@ def evaluate_words(
     conditionings = [plain(base, prompt.text) for prompt in prompts]
     pictures = draw_all(base, conditionings, [prompt.seed for prompt in prompts], batching, progress)
     answers: dict[str, list[float]] = {}
-    for prompt, reading in zip(prompts, oracle.scenes(pictures), strict=True):
-        for name, values in judge_scene(prompt, reading).items():
+    readings = zip(prompts, oracle.scenes(pictures), figures(oracle, detector, pictures), strict=True)
+    for prompt, scene, seen in readings:
+        for name, values in judge_scene(prompt, scene, seen).items():
             answers.setdefault(name, []).extend(values)
     cases = [
         Case(tuple(actor.subject for actor in prompt.scene.actors if isinstance(actor.subject, Look)))

@@ -39,7 +39,6 @@ SCENE_HEADS: Mapping[str, tuple[str, ...]] = {
     "shot": SHOTS,
     "count": tuple(str(n) for n in range(MAX_ACTORS + 1)),
 }
-SCENE_SETS: Mapping[str, tuple[str, ...]] = {"actions": ACTIONS, "kinds": SUBJECT_KINDS}
 SUBJECT_HEADS: Mapping[str, tuple[str, ...]] = {
     **{name: choices(name) for name in ATTRIBUTES},
     "kind": SUBJECT_KINDS,
@@ -77,14 +76,3 @@ def scene_labels(scene: Scene, visible: Sequence[bool]) -> np.ndarray:
         [values.index(word) for values, word in zip(SCENE_HEADS.values(), words, strict=False)] + [count],
         dtype=np.int16,
     )
-
-
-def scene_sets(scene: Scene, visible: Sequence[bool]) -> dict[str, np.ndarray]:
-    """Per `SCENE_SETS` a 0/1 uint8 vector: which actions and which kinds of subject can be seen."""
-    seen = [actor for actor, shown in zip(scene.actors, visible, strict=True) if shown]
-    actions = {actor.action for actor in seen if isinstance(actor.subject, Look)}
-    kinds = {actor.subject.kind for actor in seen}
-    return {
-        "actions": np.array([word in actions for word in ACTIONS], dtype=np.uint8),
-        "kinds": np.array([word in kinds for word in SUBJECT_KINDS], dtype=np.uint8),
-    }

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from inkcast.errors import WeightsError
-from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS, SCENE_SETS
+from inkcast.toon.labels import LOOK_HEADS, SCENE_HEADS
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -77,13 +77,13 @@ def pool(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2*c"]:
 
 
 class SceneOracle(nn.Module):
-    """Reads a whole picture (128 px): one choice per `SCENE_HEADS`, and sets (sigmoid logits) per `SCENE_SETS`."""
+    """Reads a whole picture (128 px): one choice per `SCENE_HEADS`."""
 
     def __init__(self, widths: Sequence[int] = (24, 40, 64, 96, 128)) -> None:
         super().__init__()
         self.trunk = Trunk(widths)
         self.hidden = nn.Sequential(nn.Linear(4 * widths[-1], 192), nn.SiLU(), nn.Dropout(0.1))
-        self.heads = Heads(192, {**SCENE_HEADS, **SCENE_SETS})
+        self.heads = Heads(192, SCENE_HEADS)
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b k"]]:
         x = self.trunk(pictures)[-1]

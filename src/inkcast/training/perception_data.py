@@ -28,7 +28,7 @@ from inkcast.toon.world import Look, Split, Subject, split_of
 SIDE = 128
 SHEET_SIDE = 64
 MARKER = "set.json"
-LAYOUT = 1
+LAYOUT = 2
 NOT_DRAWING = ("nets.py", "base.py")
 ROW = np.dtype(
     [
@@ -122,7 +122,7 @@ def face_shown(rendering: Rendering, place: int, share: float = 0.4) -> bool:
 
 def draw_slice(folder: Path, spec: SetSpec, start: int, stop: int) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Draws pictures [start, stop) into the folder's arrays; returns their rows, captions and reference pictures."""
-    names = ("pictures", "instances", "scenes", "sets")
+    names = ("pictures", "instances", "scenes")
     arrays = {name: open_memmap(folder / f"{name}.npy", mode="r+") for name in names}
     rows, captions, views = [], [], []
     for index in range(start, stop):
@@ -130,7 +130,6 @@ def draw_slice(folder: Path, spec: SetSpec, start: int, stop: int) -> tuple[np.n
         visible = [pose.box is not None for pose in rendering.actors]
         arrays["pictures"][index], arrays["instances"][index] = rendering.image, rendering.instances
         arrays["scenes"][index] = ABSENT if sheet else labels.scene_labels(rendering.scene, visible)
-        arrays["sets"][index] = np.concatenate(list(labels.scene_sets(rendering.scene, visible).values()))
         for subject, row in rows_of(rendering, index, identities):
             rows.append(row)
             captions.append(describe(subject))
@@ -142,7 +141,7 @@ def draw_slice(folder: Path, spec: SetSpec, start: int, stop: int) -> tuple[np.n
 
 
 class RenderedSet:
-    """An open set: `pictures` [n,128,128,3] and `instances` [n,128,128] uint8, `scenes` and `sets` labels, `rows`,
+    """An open set: `pictures` [n,128,128,3] and `instances` [n,128,128] uint8, `scenes` labels, `rows`,
     `captions` (one per row), and with `views` two reference pictures per row [m,2,64,64,3]."""
 
     def __init__(self, folder: Path) -> None:
@@ -165,10 +164,6 @@ class RenderedSet:
     @cached_property
     def scenes(self) -> np.ndarray:
         return self._array("scenes")
-
-    @cached_property
-    def sets(self) -> np.ndarray:
-        return self._array("sets")
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -216,7 +211,6 @@ def draw_set(folder: Path, spec: SetSpec, workers: int) -> None:
         "pictures": ((count, SIDE, SIDE, 3), np.uint8),
         "instances": ((count, SIDE, SIDE), np.uint8),
         "scenes": ((count, len(SCENE_HEADS)), np.int16),
-        "sets": ((count, sum(map(len, labels.SCENE_SETS.values()))), np.uint8),
     }
     for name, (shape, dtype) in shapes.items():
         open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()

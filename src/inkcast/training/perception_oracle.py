@@ -13,7 +13,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
-from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS, SCENE_SETS
+from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS
 from inkcast.toon.nets import Oracle, save_net
 from inkcast.training.objective import generator
 from inkcast.training.perception_augment import degrade
@@ -57,7 +57,6 @@ class OracleSource:
         return {
             "picture": torch.from_numpy(self.data.pictures[picture].copy()),
             "scene": torch.from_numpy(self.data.scenes[picture].astype("int64")),
-            "sets": torch.from_numpy(self.data.sets[picture].astype("float32")),
             "boxes": torch.from_numpy(boxes.astype("float32")),
             "looks": torch.from_numpy(chosen["labels"].astype("int64")),
         }
@@ -80,17 +79,6 @@ def choice_loss(
     return loss, right / given.clamp(min=1)
 
 
-def set_loss(logits: Mapping[str, Tensor], sets: Tensor, known: Tensor) -> Tensor:
-    """Summed binary cross-entropy over the words of each set, over pictures that are `known` scenes."""
-    targets = sets.split([len(words) for words in SCENE_SETS.values()], dim=1)
-    weight = known.float().unsqueeze(1)
-    losses = [
-        F.binary_cross_entropy_with_logits(logits[name].float(), target, weight=weight, reduction="sum")
-        for name, target in zip(SCENE_SETS, targets, strict=True)
-    ]
-    return sum(losses, torch.zeros((), device=sets.device)) / known.sum().clamp(min=1)
-
-
 class OracleModule(nn.Module):
     def __init__(self, degraded: float) -> None:
         super().__init__()
@@ -105,12 +93,10 @@ class OracleModule(nn.Module):
         look = self.net.look(crops)
         scene_loss, scene_right = choice_loss(scene, batch["scene"], SCENE_HEADS)
         look_loss, look_right = choice_loss(look, rearrange(batch["looks"], "b s h -> (b s) h"), LOOK_HEADS)
-        sets = set_loss(scene, batch["sets"], batch["scene"][:, 0] != ABSENT)
         return {
-            "loss": scene_loss + look_loss + sets,
+            "loss": scene_loss + look_loss,
             "scene_accuracy": scene_right,
             "look_accuracy": look_right,
-            "set_loss": sets.detach(),
         }
 
 
