@@ -15,7 +15,7 @@ from people import person, picture
 
 from inkcast.cast.character import Character, Identity, State
 from inkcast.cast.database import Database
-from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord
+from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord, Words
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import CastError, OutputError
 from inkcast.images import open_picture
@@ -268,7 +268,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from people import person, picture
 from inkcast.cast.database import Database
-from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord
+from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord, Words
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import InkcastError
 library = CastLibrary(Database("", Path(sys.argv[2])))
@@ -305,3 +305,27 @@ def test_a_folder_of_any_name_will_do(tmp_path: Path) -> None:
             library.add(extending=[ANN])
             assert library.record("Annie") == ANN
     assert {path.name.split(".")[0] for path in home.iterdir()} == {"cast", "cast-pictures"}
+
+
+def test_words_are_replaced_and_the_rest_stays(library: CastLibrary) -> None:
+    (entry,) = library.add(ANN)
+    library.add(person("Bo", 4))
+    assert library.name_of(entry.id) == "Ann Lee"
+    changed = library.change("Annie", Words(name="Anna", aliases=("Miss Lee",), description=""))
+    assert (changed.id, changed.name, changed.aliases, changed.description) == (entry.id, "Anna", ("Miss Lee",), "")
+    assert (changed.pronouns, changed.states, changed.references) == ("she", entry.states, entry.references)
+    with pytest.raises(CastError, match="nobody in the cast library is called 'Annie'"):
+        library.entry("Annie")
+    changed = library.change("Anna", Words(states=(State("cape", "red cape"),)))
+    assert changed.states == (State("armour", ""), State("cape", "red cape"))  # a picture shows the armour
+    assert library.entries() == (changed, library.entry("Bo"))
+
+
+def test_a_name_of_somebody_else_is_refused_and_nothing_changes(library: CastLibrary) -> None:
+    library.add(ANN, person("Bo", 4))
+    before = library.entries()
+    with pytest.raises(CastError, match="belongs to 'Bo'"):
+        library.change("Ann Lee", Words(name="BO", description="changed"))
+    with pytest.raises(CastError, match="nobody in the cast library has the id 'nobody'"):
+        library.name_of("nobody")
+    assert library.entries() == before

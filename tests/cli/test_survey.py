@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from inkcast.benchmarking import measure
 from inkcast.cli import app, checks
-from inkcast.cli.engines import survey
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.routes import Painted
 from inkcast.engines.engine import Conditioning
 from inkcast.engines.registry import ENGINES
+from inkcast.engines.survey import survey
 
 
 def run(*arguments: str) -> tuple[int, str]:

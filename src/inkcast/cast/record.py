@@ -50,6 +50,17 @@ class CharacterRecord:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What shall be said of a character instead; None leaves it as it is."""
+
+    name: str | None = None
+    aliases: tuple[str, ...] | None = None
+    pronouns: str | None = None
+    description: str | None = None
+    states: tuple[State, ...] | None = None
+
+
+@dataclass(frozen=True)
 class ReferenceEntry:
     """A reference as the library lists it: `picture` and `mask` are digests."""
 

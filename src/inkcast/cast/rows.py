@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlmodel import Session, select
 
 from inkcast.cast.character import CharacterId, State
 from inkcast.cast.names import clean_name, clean_pronouns, clean_text, clean_view, name_key
-from inkcast.cast.record import CharacterRecord, Entry, IdentityEntry, IdentityRecord, ReferenceEntry, ReferenceRecord
+from inkcast.cast.record import (
+    CharacterRecord,
+    Entry,
+    IdentityEntry,
+    IdentityRecord,
+    ReferenceEntry,
+    ReferenceRecord,
+    Words,
+)
 from inkcast.cast.tables import CharacterRow, IdentityRow, NameRow, ReferenceRow, StateRow
 from inkcast.errors import CastError
 from inkcast.files import shown
@@ -52,6 +60,41 @@ def entry(session: Session, character: CharacterRow) -> Entry:
     )
 
 
+def entries(session: Session) -> list[Entry]:
+    """Everybody as the library lists them, by one query a table and without reading an identity's tensors."""
+    names, states, references = (_grouped(session, table) for table in (NameRow, StateRow, ReferenceRow))
+    made: dict[str, list[IdentityEntry]] = {}
+    columns = select(
+        IdentityRow.character_id, IdentityRow.engine, IdentityRow.weights_digest, IdentityRow.references_digest
+    )
+    for character_id, *what in sorted(session.exec(columns).all()):
+        made.setdefault(character_id, []).append(IdentityEntry(*what))
+    return [
+        Entry(
+            id=CharacterId(character.id),
+            name=names[character.id][0].text,
+            aliases=tuple(row.text for row in names[character.id][1:]),
+            pronouns=character.pronouns,
+            description=character.description,
+            states=tuple(State(row.name, row.description) for row in states.get(character.id, ())),
+            references=tuple(
+                ReferenceEntry(row.picture, row.mask, row.view, row.source, row.consent, row.state)
+                for row in references.get(character.id, ())
+            ),
+            identities=tuple(made.get(character.id, ())),
+        )
+        for character in session.exec(select(CharacterRow)).all()
+    ]
+
+
+def _grouped(session: Session, table: type[Any]) -> dict[str, list[Any]]:
+    """All rows of a table by character, in their order."""
+    found: dict[str, list[Any]] = {}
+    for row in session.exec(select(table).order_by(table.position)).all():
+        found.setdefault(row.character_id, []).append(row)
+    return found
+
+
 def clean(record: CharacterRecord) -> CharacterRecord:
     """`record` as the tables may hold it; raises CastError for words they may not."""
     return dataclasses.replace(
@@ -90,6 +133,33 @@ def put(session: Session, character: CharacterRow, record: CharacterRecord, stor
         _put_reference(session, character.id, reference, store)
     for identity in record.identities:
         put_identity(session, character.id, identity)
+
+
+def change(session: Session, character: CharacterRow, words: Words) -> None:
+    """Writes words into the rows of `character` in place of what was there."""
+    names = [row.text for row in of(session, NameRow, character.id)]
+    name = names[0] if words.name is None else words.name
+    aliases = tuple(names[1:]) if words.aliases is None else words.aliases
+    fitting = clean(CharacterRecord(name, aliases, words.pronouns or "", words.description or "", words.states or ()))
+    if words.pronouns is not None:
+        character.pronouns = fitting.pronouns
+    if words.description is not None:
+        character.description = fitting.description
+    session.add(character)
+    if words.name is not None or words.aliases is not None:
+        for row in of(session, NameRow, character.id):
+            session.delete(row)
+        session.flush()
+        _put_names(session, character.id, (fitting.name, *fitting.aliases))
+    if words.states is not None:
+        shown_by = {name_key(row.state) for row in of(session, ReferenceRow, character.id) if row.state}
+        wanted = {name_key(state.name) for state in fitting.states}
+        for state in of(session, StateRow, character.id):
+            if state.key not in shown_by | wanted:
+                session.delete(state)
+            state.description = ""
+        session.flush()
+        _put_states(session, character.id, fitting.states)
 
 
 def put_identity(session: Session, character_id: str, identity: IdentityRecord) -> None:

@@ -14,7 +14,7 @@ from inkcast.cast.database import Database
 from inkcast.cast.identities import pack, references_digest, unpack
 from inkcast.cast.names import clean_name, name_key
 from inkcast.cast.pictures import PictureFolder
-from inkcast.cast.record import CharacterRecord, Entry, IdentityRecord, ReferenceRecord
+from inkcast.cast.record import CharacterRecord, Entry, IdentityRecord, ReferenceRecord, Words
 from inkcast.cast.tables import CharacterRow, IdentityRow, NameRow, ReferenceRow
 from inkcast.config import settings
 from inkcast.errors import CastError
@@ -54,13 +54,32 @@ class CastLibrary:
     def entries(self) -> tuple[Entry, ...]:
         """Everybody, by name, without pictures."""
         with self._database.reading() as session:
-            found = [rows.entry(session, character) for character in session.exec(select(CharacterRow)).all()]
+            found = rows.entries(session)
         return tuple(sorted(found, key=lambda entry: (entry.name.casefold(), entry.id)))
 
     def entry(self, name: str) -> Entry:
         """One character without pictures, by name or alias."""
         with self._database.reading() as session:
             return rows.entry(session, _find(session, name))
+
+    def name_of(self, character_id: str) -> str:
+        """The name of the character with that id."""
+        with self._database.reading() as session:
+            if session.get(CharacterRow, character_id) is None:
+                raise CastError(f"nobody in the cast library has the id {shown(character_id)}")
+            return rows.of(session, NameRow, character_id)[0].text
+
+    def change(self, name: str, words: Words) -> Entry:
+        """Gives a character the words that are not None, in place of those it has; an outfit that pictures show stays.
+
+        Raises:
+            CastError: a word is not allowed, or a name belongs to somebody else.
+        """
+        with self._database.writing() as session:
+            character = _find(session, name)
+            rows.change(session, character, words)
+            session.flush()
+            return rows.entry(session, character)
 
     def character(self, name: str) -> Character:
         """One character with its pictures, by name or alias; a picture that is gone or changed raises CastError."""

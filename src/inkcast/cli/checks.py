@@ -100,7 +100,7 @@ def devices() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    from inkcast.cli.engines import survey
+    from inkcast.engines.survey import survey
 
     for engine in survey():
         found = "ready on toon" if engine.ready else f"toon lacks {', '.join(engine.missing)}"

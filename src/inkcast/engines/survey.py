@@ -1,0 +1,48 @@
+"""Which engines a base can draw with; loads no weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from inkcast import assets
+from inkcast.engines.registry import ENGINES
+from inkcast.errors import BaseModelError, UsageError
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """An engine and what a base holds of it: `missing` names parts the base lacks, `ready` is none missing."""
+
+    name: str
+    title: str
+    source: str
+    families: tuple[str, ...]
+    licence: str
+    weights: str
+    missing: tuple[str, ...]
+    ready: bool
+
+
+def survey(base: str = "toon") -> tuple[Surveyed, ...]:
+    """Every engine with what `base` lacks for it; loads no weights."""
+    folder = companions(base)
+    return tuple(
+        Surveyed(info.name, info.title, info.source, info.families, info.licence, info.weights, missing, not missing)
+        for info in ENGINES
+        for missing in (info.missing(folder),)
+    )
+
+
+def companions(base: str) -> Path | None:
+    """The folder that holds a base's engine parts, if there is one; downloads nothing."""
+    from inkcast.sdxl.source import find_source
+
+    if base == "toon":
+        try:
+            return assets.toon_weights()
+        except BaseModelError:
+            return None
+    if not Path(base).expanduser().exists():
+        raise UsageError(f"no base at {base!r}: give toon, a folder or a .safetensors file")
+    return find_source(base).companions
