@@ -73,6 +73,46 @@ def toon_base(
     typer.echo(str(out))
 
 
+@app.command("by-eye")
+def by_eye(
+    out: Out,
+    base: Annotated[str, typer.Option("--base", help='"toon", or the folder of another toon base.')] = "toon",
+    labels: Annotated[Path | None, typer.Option("--labels", help="labels.csv, filled in by a person.")] = None,
+    eyes: Eyes = None,
+    prompts: Annotated[int, typer.Option(min=1, help="Pictures to draw.")] = 100,
+    steps: Steps = 25,
+    guidance: Guidance = 5.0,
+    batch: Batch = 16,
+    seed: Seed = 20_000,
+    overwrite: Overwrite = False,
+) -> None:
+    """Generated pictures to be labelled by eye, and how far the oracle agrees with a person's labels."""
+    from inkcast.assets import toon_weights
+    from inkcast.evaluation.batches import Batching
+    from inkcast.evaluation.by_eye import evaluate_by_eye
+    from inkcast.evaluation.oracle import OracleReader
+    from inkcast.sdxl.backbone import load_backbone
+    from inkcast.vision.detector import ToonDetector
+
+    nets = eyes or toon_weights()
+    with showing_progress() as report:
+        found = evaluate_by_eye(
+            load_backbone(base),
+            OracleReader(nets / "oracle"),
+            ToonDetector(nets / "detector"),
+            out,
+            count=prompts,
+            seed=seed,
+            batching=Batching(steps=steps, guidance=guidance, size=batch),
+            labels=labels,
+            overwrite=overwrite,
+            report=report,
+        )
+    for name, estimate in found.items():
+        typer.echo(f"{name}: {estimate}, {estimate.count} labelled")
+    typer.echo(str(out))
+
+
 @app.command()
 def stories(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the figures as JSON and CSV.")] = None,
