@@ -10,7 +10,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -124,62 +124,72 @@ def read_character(path: Path) -> CharacterRecord:
     try:
         if path.stat().st_size > limit:
             raise CastError(f"{shown(path)} is too large; INKCAST_CHARACTER_MEGABYTES sets what is allowed")
-        with zipfile.ZipFile(path) as archive:
-            parts = _parts(archive, limit, path)
+        with path.open("rb") as stream:
+            return unpack_character(stream, str(path))
+    except OSError as error:
+        raise CastError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def unpack_character(stream: IO[bytes], name: str) -> CharacterRecord:
+    """As `read_character`, of an open file that messages call `name`."""
+    limit = int(settings().character_megabytes * 10**6)
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            parts = _parts(archive, limit, name)
     except CastError:
         raise
     except Exception as error:  # zipfile meets damaged bytes with errors of every class
-        raise CastError(f"{shown(path)} is no character file, or damaged ({error}); export it again") from error
-    record = _record(_manifest(parts, path), parts, path)
+        raise CastError(f"{shown(name)} is no character file, or damaged ({error}); export it again") from error
+    record = _record(_manifest(parts, name), parts, name)
     for number, reference in enumerate(record.references, 1):
-        check_reference(reference, f"picture {number} in {shown(path)}")
+        check_reference(reference, f"picture {number} in {shown(name)}")
     for identity in record.identities:
         check_packed(identity.tensors, identity.engine)
     return record
 
 
-def _parts(archive: zipfile.ZipFile, limit: int, path: Path) -> dict[str, bytes]:
+def _parts(archive: zipfile.ZipFile, limit: int, name: str) -> dict[str, bytes]:
     """Every file of the archive, by name; stops as soon as more unpacks than is allowed."""
     members = archive.infolist()
     if len(members) > MOST_PARTS:
-        raise CastError(f"{shown(path)} holds {len(members)} files; a character has at most {MOST_PARTS}")
+        raise CastError(f"{shown(name)} holds {len(members)} files; a character has at most {MOST_PARTS}")
     parts: dict[str, bytes] = {}
     for member in members:
         if member.filename in parts or not (member.filename == MANIFEST or _MEMBER.fullmatch(member.filename)):
-            raise CastError(f"{shown(path)} holds {shown(member.filename)}, which no character file does")
+            raise CastError(f"{shown(name)} holds {shown(member.filename)}, which no character file does")
         # Python's zipfile unpacks the other methods without an upper bound.
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise CastError(f"{shown(path)} is compressed in a way no character file is; export it again")
+            raise CastError(f"{shown(name)} is compressed in a way no character file is; export it again")
         allowed = MANIFEST_BYTES if member.filename == MANIFEST else limit
         with archive.open(member) as stream:
             data = stream.read(allowed + 1)
         limit -= len(data)
         if len(data) > allowed or limit < 0:
-            raise CastError(f"{shown(path)} unpacks to too much; INKCAST_CHARACTER_MEGABYTES sets what is allowed")
+            raise CastError(f"{shown(name)} unpacks to too much; INKCAST_CHARACTER_MEGABYTES sets what is allowed")
         if member.filename != MANIFEST and hashlib.sha256(data).hexdigest() != member.filename[-64:]:
-            raise CastError(f"{shown(path)}: the part {member.filename} was changed; export the character again")
+            raise CastError(f"{shown(name)}: the part {member.filename} was changed; export the character again")
         parts[member.filename] = data
     return parts
 
 
-def _manifest(parts: dict[str, bytes], path: Path) -> Manifest:
+def _manifest(parts: dict[str, bytes], name: str) -> Manifest:
     if MANIFEST not in parts:
-        raise CastError(f"{shown(path)} is no character file: {MANIFEST} is missing")
+        raise CastError(f"{shown(name)} is no character file: {MANIFEST} is missing")
     try:
         return Manifest.model_validate_json(parts[MANIFEST])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CastError(
-            f"{shown(path)}: {MANIFEST} is wrong at {shown(where)}: {first['msg']}; update Inkcast"
+            f"{shown(name)}: {MANIFEST} is wrong at {shown(where)}: {first['msg']}; update Inkcast"
         ) from error
 
 
-def _record(manifest: Manifest, parts: dict[str, bytes], path: Path) -> CharacterRecord:
+def _record(manifest: Manifest, parts: dict[str, bytes], name: str) -> CharacterRecord:
     def part(folder: str, digest: str) -> bytes:
-        if (name := f"{folder}/{digest}") not in parts:
-            raise CastError(f"{shown(path)}: the part {name} is missing; export the character again")
-        return parts[name]
+        if (member := f"{folder}/{digest}") not in parts:
+            raise CastError(f"{shown(name)}: the part {member} is missing; export the character again")
+        return parts[member]
 
     return CharacterRecord(
         name=manifest.name,

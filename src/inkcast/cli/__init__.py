@@ -46,6 +46,7 @@ COMMANDS = {
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),
     "bench": Entry("inkcast.cli.bench", "Time the parts of a comic on this machine."),
+    "studio": Entry("inkcast.cli.studio", "Run the web app and the HTTP API on one port.", group=True),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }
 

@@ -1,0 +1,60 @@
+"""The studio's settings, each an environment variable `INKCAST_STUDIO_…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inkcast.errors import UsageError
+
+PREFIX = "INKCAST_STUDIO_"
+
+
+class StudioSettings(BaseSettings):
+    """What whoever runs a studio may set. Lists are separated by commas."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    upload_megabytes: float = Field(default=64, gt=0, description="Largest request that is read.")
+    requests_per_minute: int = Field(default=1200, ge=1, description="Requests to the API that one user may send.")
+    sign_ins_per_minute: int = Field(default=10, ge=1, description="Sign-ins that one address, or one name, may try.")
+    session_days: float = Field(default=14, gt=0, description="How long a sign-in lasts.")
+    hosts: str = Field(
+        default="",
+        description="Names, separated by commas, by which browsers may call the studio; with accounts, any if empty.",
+    )
+    refused_words: Path | None = Field(
+        default=None, description="Text file of words and phrases, one a line, that prompts must not hold."
+    )
+    classifier: str = Field(
+        default="",
+        description="Folder or hub id of a transformers image classifier that looks at references and panels.",
+    )
+    classifier_labels: str = Field(
+        default="nsfw,porn,hentai,sexy,unsafe", description="Labels of that classifier, separated by commas, to refuse."
+    )
+    classifier_threshold: float = Field(
+        default=0.7, gt=0, le=1, description="From which sum of those labels' probabilities a picture is refused."
+    )
+
+
+def studio_settings() -> StudioSettings:
+    """The settings as the environment has them now.
+
+    Raises:
+        UsageError: a variable holds a value that its setting cannot take.
+    """
+    try:
+        return StudioSettings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise UsageError(f"setting {name} is {str(first['input'])[:80]!r}: {reason}") from error
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated setting, in lower case."""
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
