@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from transformers import CLIPTokenizer
 
 from inkcast.errors import TrainingError
 from inkcast.toon.renderer import render
+from inkcast.toon.world import Look
 from inkcast.training import latents
-from inkcast.training.latents import Plan, open_cache, prepare, scene_of
+from inkcast.training.latents import Plan, open_cache, prepare, scene_of, wordings
 from inkcast.training.tokenizer import vocabulary
 from inkcast.training.toon_unet import load_vae
 
@@ -37,6 +39,24 @@ def test_latents_are_the_encoded_pictures(toon_vae_folder: Path, tokenizer: CLIP
     words = tokenizer.decode(cache.tokens[17, 0].tolist(), skip_special_tokens=True)
     assert any(actor.subject.kind in words.replace(" ", "") or actor.name for actor in scene_of(PLAN, 17).actors)
     assert len({tuple(row) for row in cache.tokens[:, :].reshape(-1, 77).tolist()}) > 48
+    shares = [
+        (rendering_of(n).reshape(8, 4, 8, 4).mean((1, 3)) * 255).round() for n in range(24)
+    ]  # of each latent's 4 x 4 pixels
+    assert np.abs(cache.subjects.astype(float) - np.stack(shares)).max() <= 1
+
+
+def rendering_of(number: int) -> np.ndarray:
+    return render(scene_of(PLAN, number), 32).instances > 0
+
+
+def test_every_second_wording_describes() -> None:
+    plan = replace(PLAN, looks=0.0, captions=4, star_share=0.0)
+    for number in range(20):
+        scene = scene_of(plan, number)
+        looks = [actor.subject for actor in scene.actors if isinstance(actor.subject, Look)]
+        texts = wordings(plan, scene, np.random.default_rng(number))
+        assert not any(re.search(r" with (an? |)\w+ (skin|fur|hair|ears|top|eyes)", text) for text in texts[::2])
+        assert len(looks) < 2 or sum(len(text) for text in texts[1::2]) > 1.3 * sum(len(text) for text in texts[::2])
 
 
 def test_a_killed_preparation_goes_on(

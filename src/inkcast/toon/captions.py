@@ -109,8 +109,8 @@ def _worn(accessory: str) -> str:
     return accessory if accessory in ("glasses", "headphones") else _a(accessory)
 
 
-def _some_looks(look: Look, rng: np.random.Generator) -> str:
-    """One to three attributes in words, for captions that describe."""
+def _some_looks(look: Look, rng: np.random.Generator, most: int) -> str:
+    """One to `most` attributes in words, for captions that describe."""
     color = f"{look.body} {'skin' if look.human else 'fur'}"
     options = [
         color,
@@ -123,11 +123,12 @@ def _some_looks(look: Look, rng: np.random.Generator) -> str:
     ]
     if look.accessory != "none":
         options.append(_worn(look.accessory))
-    picked = rng.choice(len(options), size=int(rng.integers(1, 4)), replace=False)
+    count = min(int(rng.integers(1, most + 1)), len(options))
+    picked = rng.choice(len(options), size=count, replace=False)
     return " with " + " and ".join(options[i] for i in picked)
 
 
-def _who(actor: Actor, rng: np.random.Generator, looks: float) -> str:
+def _who(actor: Actor, rng: np.random.Generator, looks: float, most: int) -> str:
     subject = actor.subject
     if not isinstance(subject, Look):
         return f"{_a(subject.color)} {subject.kind}" if rng.random() < looks else f"{_a(subject.kind)}"
@@ -136,7 +137,7 @@ def _who(actor: Actor, rng: np.random.Generator, looks: float) -> str:
         return actor.name + described
     draw = rng.random()
     who = _a(subject.kind) if draw < 0.62 else f"the {subject.kind}" if draw < 0.78 else _someone(subject, rng)
-    return who + (_some_looks(subject, rng) if rng.random() < looks else "")
+    return who + (_some_looks(subject, rng, most) if rng.random() < looks else "")
 
 
 def _someone(look: Look, rng: np.random.Generator) -> str:
@@ -155,31 +156,33 @@ def _do(action: str, rng: np.random.Generator, people: int) -> str:
     return _pick(_ACTIONS[action][people > 1], rng)
 
 
-def _doing(actors: tuple[Actor, ...], rng: np.random.Generator, looks: float) -> str:
+def _doing(actors: tuple[Actor, ...], rng: np.random.Generator, looks: float, most: int) -> str:
     people = [a for a in actors if isinstance(a.subject, Look)]
     things = [a for a in actors if not isinstance(a.subject, Look)]
     joint = [a for a in people if a.action in JOINT_ACTIONS]
     clauses = []
     if joint:
-        clauses.append(f"{' and '.join(_who(a, rng, looks) for a in joint)} {_do(joint[0].action, rng, len(joint))}")
+        clauses.append(
+            f"{' and '.join(_who(a, rng, looks, most) for a in joint)} {_do(joint[0].action, rng, len(joint))}"
+        )
         people = [a for a in people if a not in joint]
     elif len(people) > 1 and len({a.action for a in people}) == 1:
         kinds = {a.subject.kind for a in people}
         if len(kinds) == 1 and rng.random() < 0.3 and not any(a.name for a in people):
             who = f"{_COUNTS[len(people)]} {kinds.pop()}s"
         else:
-            who = " and ".join(_who(a, rng, looks) for a in people)
+            who = " and ".join(_who(a, rng, looks, most) for a in people)
         clauses.append(f"{who} {_do(people[0].action, rng, len(people))}")
         people = []
-    clauses += [f"{_who(a, rng, looks)} {_do(a.action, rng, 1)}" for a in people]
+    clauses += [f"{_who(a, rng, looks, most)} {_do(a.action, rng, 1)}" for a in people]
     text = " and ".join(clauses)
     if things:
-        text += (" with " if text else "") + " and ".join(_who(a, rng, looks) for a in things)
+        text += (" with " if text else "") + " and ".join(_who(a, rng, looks, most) for a in things)
     return text
 
 
-def caption(scene: Scene, rng: np.random.Generator, looks: float = 0.3) -> str:
-    """One caption of `scene`; each actor's looks are mentioned with probability `looks`."""
+def caption(scene: Scene, rng: np.random.Generator, looks: float = 0.3, most: int = 3) -> str:
+    """One caption of `scene`; one to `most` of each actor's looks are mentioned with probability `looks`."""
     where = [_pick(_PLACES[scene.place], rng)] if scene.place in _PLACES else []
     outdoors = scene.place not in (*INDOOR, "moon")
     if scene.place != "moon":
@@ -192,7 +195,7 @@ def caption(scene: Scene, rng: np.random.Generator, looks: float = 0.3) -> str:
         _pick(_VIEWS[views.pop()], rng) if len(views) == 1 else "",
         _pick(_STYLES[scene.style], rng),
     ]
-    doing = _doing(scene.actors, rng, looks)
+    doing = _doing(scene.actors, rng, looks, most)
     place = " ".join(w for w in where if w)
     sentence = f"{place}, {doing}" if rng.random() < 0.15 else f"{doing} {place}"
     return ", ".join([sentence.strip(), *(t for t in tail if t)])

@@ -35,11 +35,15 @@ from inkcast.training.objective import generator
 FACTS = "cache.json"
 ARRAYS = ("latents", "tokens", "subjects")
 CHUNK = 256
+FULL, NEARLY_ALL = 8, 0.9
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the cache holds. `captions` wordings a picture; `looks` the share of actors whose looks a wording names."""
+    """What the cache holds. `captions` wordings a picture; `looks` the share of actors whose looks a wording names.
+
+    Every other wording describes: it names up to `FULL` looks of nearly everybody, so that reading words pays early.
+    """
 
     seed: int
     pictures: int
@@ -70,13 +74,21 @@ class Drawn:
     def __getitem__(self, offset: int) -> dict[str, Tensor]:
         index = self.first + offset
         scene, rng = scene_of(self.plan, index), generator(self.plan.seed, "caption", index)
-        texts = [caption(scene, rng, self.plan.looks) for _ in range(self.plan.captions)]
+        texts = wordings(self.plan, scene, rng)
         rendering = render(scene, self.plan.size)
         return {
             "picture": torch.from_numpy(rendering.image.copy()),
             "subjects": torch.from_numpy(rendering.instances > 0),
             "tokens": torch.tensor(tokenised(self.tokenizer, texts), dtype=torch.int16),
         }
+
+
+def wordings(plan: Plan, scene: Scene, rng: np.random.Generator) -> list[str]:
+    """The plan's captions of a scene, every second one with full descriptions."""
+    return [
+        caption(scene, rng, NEARLY_ALL, FULL) if number % 2 else caption(scene, rng, plan.looks)
+        for number in range(plan.captions)
+    ]
 
 
 def tokenised(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
