@@ -72,7 +72,8 @@ def test_the_record_tells_what_was_drawn(comic: Path) -> None:
     assert {"torch", "diffusers"} <= set(record.libraries)
     with Image.open(comic / "panel-02.png") as picture:
         assert picture.size == record.panels[1].size
-        assert picture.text == {"prompt": record.panels[1].prompt, "seed": str(record.panels[1].seed)}
+        made_by = {"engine": "fake", "prompt": record.panels[1].prompt, "seed": str(record.panels[1].seed)}
+        assert picture.text == made_by
 
 
 def test_panels_have_the_aspect_of_their_frames(tmp_path: Path) -> None:

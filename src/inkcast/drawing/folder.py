@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from inkcast.cast.character import Character, CharacterId, Reference, State
-from inkcast.drawing.record import RECORD, TEMPLATE, ComicRecord, PictureRecord, figures_of
+from inkcast.drawing.record import RECORD, TEMPLATE, ComicRecord, PanelRecord, PictureRecord, figures_of
 from inkcast.drawing.routes import Painted, routes_picture
 from inkcast.errors import OutputError
 from inkcast.files import TEMPORARY, refuse_existing, replacing_folder, reporting, shown, write_text
@@ -92,14 +92,19 @@ def write_pages(
 
 
 def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Character], record: ComicRecord) -> None:
-    """The pictures as drawn, each with its prompt and seed in the file's text fields, and the cast's references."""
+    """The pictures as drawn, each with what made it in the file's text fields, and the cast's references."""
     for panel, kept in zip(panels, record.panels, strict=True):
-        save_png(panel.picture, folder / kept.picture, {"prompt": kept.prompt, "seed": str(kept.seed)})
+        save_png(panel.picture, folder / kept.picture, provenance(kept, record))
     for character, member in zip(cast, record.cast, strict=True):
         for reference, picture in zip(character.references, member.references, strict=True):
             save_png(reference.image, folder / picture.picture)
             if reference.mask is not None:
                 save_png(reference.mask, folder / picture.mask)
+
+
+def provenance(panel: PanelRecord, record: ComicRecord) -> dict[str, str]:
+    """The text fields of a panel's PNG file."""
+    return {"engine": record.drawing.engine, "prompt": panel.prompt, "seed": str(panel.seed)}
 
 
 def write_routes(folder: Path, painted: Sequence[Painted]) -> None:
