@@ -8,13 +8,15 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from inkcast.errors import TrainingError
 from inkcast.training import checkpoints
-from inkcast.training.recipe import load_recipe
+from inkcast.training.recipe import Recipe, load_recipe
 from inkcast.training.trainer import train
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -42,6 +44,50 @@ def test_two_processes_are_one(toy_process: Start, tmp_path: Path) -> None:
     ends = [load_file(out / "export" / "toy.safetensors") for out in (one, two)]
     for name, value in ends[0].items():
         assert torch.allclose(value, ends[1][name], atol=1e-6), name
+
+
+def settings(table: dict[str, Any], prefix: str = "") -> list[str]:
+    """A recipe's values as `key.path=value` overrides."""
+    pairs: list[str] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            pairs += settings(value, f"{prefix}{key}.")
+        elif value is not None:
+            pairs.append(f"{prefix}{key}={json.dumps(value)}")
+    return pairs
+
+
+def log(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_the_weights_each_are_one(
+    toy_process: Start, toon_unet_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """Losses, clipped gradients, averages and exported weights of a sharded UNet, blocks gathered one by one."""
+    usual = {"ema": 0.9, "checkpoints": {"every": 3, "minutes": 0}, "optimizer": {"learning_rate": 1e-3, "clip": 0.05}}
+    train(toon_unet_recipe("cache", steps=1))  # whoever makes the cache of pictures starts from other weights
+    one = train(toon_unet_recipe("one", steps=5, schedule={"decay": "constant"}, **usual))
+    recipe = toon_unet_recipe("two", steps=3, schedule={"decay": "constant"}, **usual)
+    table = json.loads(recipe.model_dump_json()) | {"sharding": {"on": True, "unit": 100}, "sample_every": 2}
+    finished(toy_process(*settings(table), processes=2))
+    finished(toy_process(*settings(table | {"steps": 5}), processes=2, resume=True))
+    two = recipe.folder
+    assert (two / "checkpoints" / "step-00000005" / "shards").is_dir()
+    assert (two / "samples" / "step-00000002.png").exists()
+    for name in ("loss", "gradient_norm"):
+        pairs = zip(log(one), log(two), strict=True)
+        assert all(a[name] == pytest.approx(b[name], rel=1e-4) for a, b in pairs), name
+    for file in sorted((one / "export").glob("*/*.safetensors")):
+        other = load_file(two / "export" / file.relative_to(one / "export"))
+        for name, value in load_file(file).items():
+            assert torch.allclose(value.float(), other[name].float(), atol=2e-3), name
+    weights = [load_file(run / "checkpoints" / "step-00000005" / "weights.safetensors") for run in (one, two)]
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=2e-4), name
+    with pytest.raises(TrainingError, match="several processes"):
+        train(toon_unet_recipe("two", steps=6, **usual), resume=True)
 
 
 @pytest.mark.slow

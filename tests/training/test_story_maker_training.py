@@ -26,6 +26,7 @@ from inkcast.training.checkpoints import existing
 from inkcast.training.data.building import build
 from inkcast.training.data.toon import toon_items
 from inkcast.training.diffusion import denoised, noised, velocity
+from inkcast.training.engine_loss import focused, training_batch
 from inkcast.training.objective import build_objective
 from inkcast.training.people import LeftOut
 from inkcast.training.pose_controlnet import PoseTraining
@@ -84,6 +85,34 @@ def test_a_pose_controlnet_then_story_maker_with_it(recipes: Any, tmp_path: Path
     assert maker.eyes.preparation == Preparation("square", 0.7)
     assert maker.eyes.segmenter is not None
     assert any((run / "samples").glob("*.png"))
+
+
+def test_without_its_background_or_its_lora(recipes: Any) -> None:
+    """The ablations: nobody reads the background's tokens, LoRA stays nothing; the rest learns."""
+    objective: StoryMakerTraining = build_objective(recipes("story-maker", background=False, lora=False), CPU)  # type: ignore[assignment]
+    whole: StoryMakerTraining = build_objective(recipes("story-maker"), CPU)  # type: ignore[assignment]
+    batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
+    objective.module(batch)["loss"].backward()
+    adapter = objective.adapter
+    untouched = {name for name, p in adapter.named_parameters() if p.grad is None}
+    assert untouched == {name for name in untouched if "_lora." in name or name.endswith("bg_embed")}
+    assert any("_lora." in name for name in untouched)
+    given = training_batch(batch | {"masks": batch["masks"]}, torch.zeros(2, 77, 32))
+    tokens = [next(iter(o.module.engine.memory(given).subjects.values())).key.shape[2] for o in (objective, whole)]
+    assert tokens[0] == tokens[1] - adapter.image_proj_model.size.tokens
+    assert objective.picture().shape == whole.picture().shape
+
+
+def test_errors_at_subjects_weigh_more(recipes: Any) -> None:
+    plain, heavy = (build_objective(recipes("pose-controlnet", focus=f), CPU) for f in (1.0, 3.0))
+    batch = torch.utils.data.default_collate([plain.source[n] for n in range(2)])
+    where = focused(training_batch(batch, torch.zeros(2, 77, 32)), 3.0)
+    assert where is not None
+    covered = batch["masks"].amax(1).mean((1, 2))
+    torch.testing.assert_close(where.mean((1, 2)), 1 + 2 * covered)
+    torch.manual_seed(0)
+    losses = [o.module(batch)["loss"] for o in (plain, heavy)]
+    assert losses[1] > losses[0]
 
 
 def test_the_base_stays_as_it_was_and_the_poses_are_read(recipes: Any) -> None:

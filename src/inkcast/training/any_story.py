@@ -77,6 +77,7 @@ class Parameters(Table):
     `encoders` is the folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
     share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
     without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
+    Errors where subjects stand weigh `focus` times as much.
     """
 
     base: str | Path
@@ -97,7 +98,8 @@ class Parameters(Table):
     unnamed: float = 0.15
     route_weight: float = 0.1
     coarse_share: float = 0.25
-    snr_gamma: float = 5.0
+    snr_gamma: float = 0.0
+    focus: float = 1.0
     int8: bool = True
     guidance: float = 4.0
     show_steps: int = 25
@@ -241,7 +243,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnySt
     trainee = AnyStoryTrainee(
         base, encoder, parts, parameters.stage, parameters.gates, parameters.route_weight, parameters.coarse_share
     )
-    module = EngineLoss(base, trainee, parameters.snr_gamma)
+    module = EngineLoss(base, trainee, parameters.snr_gamma, focus=parameters.focus)
     if parameters.stage == 1:
         unread = unread_parameters(base.unet)
         for name, parameter in parts.reference_net.named_parameters():

@@ -1,7 +1,7 @@
 """Checkpoints of a run: whole folders or none, the last few kept.
 
-`<run>/checkpoints/step-00001000/` holds accelerate's state (weights, optimiser, loss scale, chance), the averaged
-weights and `progress.json`, the marker that it is whole.
+`<run>/checkpoints/step-00001000/` holds accelerate's state (weights, optimiser, loss scale, chance) or, of a sharded
+run, every process's `shards`; the whole weights and averaged weights; and `progress.json`, the marker that it is whole.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from inkcast.errors import TrainingError
 from inkcast.files import TEMPORARY, replacing_folder
 from inkcast.training.ema import Average, trained
+from inkcast.training.sharding import SHARDS, load_shards, save_shards, whole
 
 MARKER = "progress.json"
 WEIGHTS = "weights.safetensors"
@@ -38,28 +40,45 @@ def existing(run: Path) -> list[Path]:
     return sorted(marker.parent for marker in (run / "checkpoints").glob(f"step-*/{MARKER}"))
 
 
-def save(
-    run: Path, accelerator: Accelerator, module: nn.Module, average: Average | None, progress: Progress, keep: int
-) -> None:
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint is of: the prepared things accelerate knows, and the same things as torch's."""
+
+    accelerator: Accelerator
+    module: nn.Module
+    average: Average | None
+    optimizer: torch.optim.Optimizer
+    sharded: bool
+
+    def averages(self) -> dict[str, Tensor]:
+        return {} if self.average is None else self.average.tensors
+
+
+def save(run: Path, state: State, progress: Progress, keep: int) -> None:
     """Writes a checkpoint under its final name only when it is whole, then removes all but the last `keep`.
 
-    Every process calls this together: each writes its own chance, the first one the rest.
+    Every process calls this together: each writes its own chance or shards, the first one the rest.
     """
+    accelerator = state.accelerator
     target = run / "checkpoints" / f"step-{progress.updates:08d}"
     staging = run / "checkpoints" / f"{TEMPORARY}{progress.updates}"
     if accelerator.is_main_process:
         for left in (run / "checkpoints").glob(f"{TEMPORARY}*"):  # of a run that was killed while it saved
             shutil.rmtree(left, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(staging))
+    if state.sharded:
+        save_shards(staging, state.module, state.optimizer, state.averages())
+    else:
+        accelerator.save_state(str(staging))
     accelerator.wait_for_everyone()
+    weights, average = (whole(t, accelerator.is_main_process) for t in (trained(state.module), state.averages()))
     if accelerator.is_main_process:
         with replacing_folder(target, MARKER, overwrite=True) as folder:
             for part in staging.iterdir():
                 part.rename(folder / part.name)
-            save_file(trained(module), folder / WEIGHTS)
-            if average is not None:
-                save_file(average.tensors, folder / AVERAGE)
+            save_file(weights, folder / WEIGHTS)
+            if state.average is not None:
+                save_file(average, folder / AVERAGE)
             (folder / MARKER).write_text(json.dumps(asdict(progress)) + "\n")
         shutil.rmtree(staging, ignore_errors=True)
         for old in existing(run)[:-keep]:
@@ -67,15 +86,22 @@ def save(
     accelerator.wait_for_everyone()
 
 
-def load(run: Path, accelerator: Accelerator, average: Average | None) -> Progress:
-    """Puts the run's last checkpoint back into what was prepared and into `average`; `TrainingError` if none."""
+def load(run: Path, state: State) -> Progress:
+    """Puts the run's last checkpoint back into what `state` holds; `TrainingError` if none, or none of this kind."""
     found = existing(run)
     if not found:
         raise TrainingError(f"nothing to resume in {run}: no whole checkpoint; start without --resume")
-    accelerator.load_state(str(found[-1]))
-    if average is not None:
-        average.load(load_file(found[-1] / AVERAGE))
-    return Progress(**json.loads((found[-1] / MARKER).read_text()))
+    last = found[-1]
+    if state.sharded != (last / SHARDS).exists():
+        how = "several processes and sharding.on=true" if not state.sharded else "sharding.on=false"
+        raise TrainingError(f"{last} can only be resumed with {how}, as it was made; or start anew with init={run}")
+    if state.sharded:
+        load_shards(last, state.module, state.optimizer, state.averages())
+    else:
+        state.accelerator.load_state(str(last))
+        if state.average is not None:
+            state.average.load(load_file(last / AVERAGE))
+    return Progress(**json.loads((last / MARKER).read_text()))
 
 
 def initialise(module: nn.Module, path: Path) -> None:

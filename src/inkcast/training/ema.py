@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from inkcast.training.sharding import local
+
 
 def trained(module: nn.Module) -> dict[str, Tensor]:
     """Detached copies of the parameters that require gradients, by name."""
@@ -28,8 +30,8 @@ class Average:
     @torch.no_grad()
     def update(self, updates: int) -> None:
         keep = min(self.decay, (1 + updates) / (10 + updates))
-        weights = [p.detach() for p in self.module.parameters() if p.requires_grad]
-        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - keep)
+        weights = [local(p.detach()) for p in self.module.parameters() if p.requires_grad]
+        torch._foreach_lerp_([local(x) for x in self.tensors.values()], weights, 1 - keep)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from inkcast.engines.engine import Trainee, TrainingBatch
@@ -29,7 +31,8 @@ CleanLoss = Callable[[TrainingBatch, Tensor, Tensor], Mapping[str, Tensor]]
 class EngineLoss(nn.Module):
     """The diffusion loss of a frozen SDXL base, whatever it was trained to predict, plus the engine's own terms.
 
-    Samples hold `latents`, or a `picture` [3, height, width] in [0, 1] to be encoded at each step.
+    Samples hold `latents`, or a `picture` [3, height, width] in [0, 1] to be encoded at each step. Errors where a
+    subject stands weigh `focus` times as much: what surrounds the subjects can be drawn without their references.
     Only the engine's parts are registered here, so only they are trained and checkpointed.
     """
 
@@ -44,6 +47,7 @@ class EngineLoss(nn.Module):
         gamma: float,
         record_attention: bool = False,
         *,
+        focus: float = 1.0,
         guide: Guide | None = None,
         on_clean: CleanLoss | None = None,
     ) -> None:
@@ -52,7 +56,7 @@ class EngineLoss(nn.Module):
         for frozen in (base.unet, base.vae, *base.text_encoders):
             frozen.requires_grad_(False)
         self.base, self.engine = base, engine
-        self.gamma, self.record_attention = gamma, record_attention
+        self.gamma, self.focus, self.record_attention = gamma, focus, record_attention
         self.guide, self.on_clean = guide, on_clean
         self.predicts_velocity = base.pipeline.scheduler.config.prediction_type == "v_prediction"
         self.parts = nn.ModuleDict({name: part.requires_grad_() for name, part in engine.trainable().items()})
@@ -78,7 +82,7 @@ class EngineLoss(nn.Module):
         memory = {"memory": engine.memory(given), "trace": trace}
         prediction = base.unet(**arguments, cross_attention_kwargs=memory).sample
         target, weight = self._target(x, noise, a)
-        loss, each = weighted_error(prediction, target, weight)
+        loss, each = weighted_error(prediction, target, weight, focused(given, self.focus))
         terms = dict(engine.losses(given, trace))
         if self.on_clean is not None:
             clean = denoised(noisy, prediction.float(), a, velocity=self.predicts_velocity)
@@ -90,6 +94,14 @@ class EngineLoss(nn.Module):
         if self.predicts_velocity:
             return velocity(x, noise, a), min_snr(a, self.gamma)
         return noise, min_snr_noise(a, self.gamma)
+
+
+def focused(batch: TrainingBatch, focus: float) -> Float[Tensor, "rows height width"] | None:
+    """`focus` where a subject covers the latents, 1 where none does, between at edges; None if all weigh the same."""
+    if focus == 1.0:
+        return None
+    covered = F.adaptive_avg_pool2d(batch.masks.amax(dim=1, keepdim=True).float(), batch.latent_size)
+    return 1 + (focus - 1) * covered[:, 0]
 
 
 def training_batch(batch: dict[str, Tensor], words: Tensor) -> TrainingBatch:

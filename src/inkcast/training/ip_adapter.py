@@ -41,7 +41,8 @@ PANELS = (
 class Parameters(Table):
     """The base and its cache of latents, the image encoder, the resampler's sizes, conditioning drops, the loss.
 
-    `most` subjects a picture at most; `sheets` is the share of references that are character sheets.
+    `most` subjects a picture at most; `sheets` is the share of references that are character sheets; errors where
+    subjects stand weigh `focus` times as much.
     """
 
     base: Path
@@ -57,7 +58,8 @@ class Parameters(Table):
     drop_text: float = 0.05
     drop_subjects: float = 0.1
     sheets: float = 0.4
-    snr_gamma: float = 5.0
+    snr_gamma: float = 0.0
+    focus: float = 1.0
     int8: bool = False
     guidance: float = 4.0
     show_steps: int = 25
@@ -108,7 +110,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> IpAda
         widening=parameters.widening,
     )
     adapter = fresh_adapter(base, size)
-    module = EngineLoss(base, IpAdapter(base, encoder, adapter), parameters.snr_gamma)
+    module = EngineLoss(base, IpAdapter(base, encoder, adapter), parameters.snr_gamma, focus=parameters.focus)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
     source = Subjects(

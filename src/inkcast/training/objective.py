@@ -78,6 +78,16 @@ def build_objective(recipe: Recipe, device: torch.device) -> Objective:
     return module.build(parameters, recipe, device)
 
 
+def rebuilt(recipe: Recipe, device: torch.device, weights: Mapping[str, Tensor]) -> Objective:
+    """Another objective of the recipe, in evaluation, with these trained weights."""
+    objective = build_objective(recipe, device)
+    objective.module.to(device).eval()
+    for name, parameter in objective.module.named_parameters():
+        if name in weights:
+            parameter.data.copy_(weights[name])
+    return objective
+
+
 def generator(*words: int | str) -> np.random.Generator:
     """Chance that depends on the words alone (seed, purpose, index), on every machine the same."""
     return np.random.default_rng([zlib.crc32(word.encode()) if isinstance(word, str) else word for word in words])

@@ -38,14 +38,15 @@ SHOWN = 6
 
 
 class Parameters(Table):
-    """The base, its cache of latents, the hint encoder's narrowest width, and the loss."""
+    """The base, its cache of latents, the hint encoder's narrowest width, and the loss (`focus` as in `EngineLoss`)."""
 
     base: Path
     cache: Path
     hint_channels: int = 16
     most: int = 4
     drop_text: float = 0.5
-    snr_gamma: float = 5.0
+    snr_gamma: float = 0.0
+    focus: float = 1.0
     guidance: float = 4.0
     show_steps: int = 25
 
@@ -155,7 +156,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> PoseT
         sheets=1.0,
         seed=recipe.seed,
     )
-    module = EngineLoss(base, PoseTrainee(net), parameters.snr_gamma, guide=PoseGuide(net))
+    module = EngineLoss(base, PoseTrainee(net), parameters.snr_gamma, focus=parameters.focus, guide=PoseGuide(net))
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
     return PoseTraining(module, Posed(subjects), base, net, parameters, recipe.seed)

@@ -53,6 +53,14 @@ class Loader(Table):
     prefetch: int = Field(default=4, ge=1)
 
 
+class Sharding(Table):
+    """FSDP: with `on`, several processes hold the trained weights and the optimiser's state in parts, for models that
+    do not fit a device whole. Blocks of at least `unit` parameters are gathered one at a time."""
+
+    on: bool = False
+    unit: int = Field(default=1_000_000, ge=1)
+
+
 class Recipe(Table):
     """One run. `batch` counts samples per update over all processes and accumulated parts.
 
@@ -83,6 +91,7 @@ class Recipe(Table):
     schedule: Schedule = Schedule()
     checkpoints: Checkpoints = Checkpoints()
     loader: Loader = Loader()
+    sharding: Sharding = Sharding()
     parameters: dict[str, Any] = {}
 
     @property

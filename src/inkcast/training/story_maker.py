@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId
-from inkcast.engines.engine import Member, PanelPrompt, Style, TrainingBatch
+from inkcast.engines.engine import Engine, Member, PanelPrompt, Style, TrainingBatch
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.engines.story_maker.eyes import Eyes, Preparation
@@ -42,6 +42,7 @@ from inkcast.training.objective import Source, generator
 from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
 from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
+from inkcast.training.story_maker_ablations import PeopleAlone, WithoutBackground, freeze
 from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import TOON_ZOOM, InsightFaces, ToonFaces
@@ -75,10 +76,11 @@ class Parameters(Table):
 
     Pictures come from `cache` (the drawn world's latents) or `data` (shards of people). With a `detector`, it and
     `face` are the toon nets' folders; without one `face` is an insightface pack. `controlnet`, if given, poses every
-    training picture (section 4.5). `drop_text` and `drop_crop` as in section 5.1.2; `drop_subjects` rows learn the
-    negative guidance row; `zero_face` and `zero_character` teach clothes and faces alone. `attention_weight` is lambda
-    of eq. 12; `id_weight` that of the identity loss, for noise up to step `id_steps`. A picture fills `most` of the
-    `people` places.
+    training picture (section 4.5) unless `poses` is false. `drop_text` and `drop_crop` as in section 5.1.2;
+    `drop_subjects` rows learn the negative guidance row; `zero_face` and `zero_character` teach clothes and faces.
+    `attention_weight` is lambda of eq. 12; `id_weight` that of the identity loss, for noise up to step `id_steps`. A
+    picture fills `most` of the `people` places. `lora` and `background` false train without the LoRA or the
+    background's tokens. Errors where subjects stand weigh `focus` times as much.
     `init_faceid` and `init_plus` are published IP-Adapters to begin with (section 5.1.2).
     """
 
@@ -89,10 +91,13 @@ class Parameters(Table):
     cache: Path | None = None
     data: Path | None = None
     controlnet: Path | None = None
+    poses: bool = True
     init_faceid: Path | None = None
     init_plus: Path | None = None
     sizes: Sizes = Sizes()
     rank: int = 16
+    lora: bool = True
+    background: bool = True
     people: int = 3
     most: int = 3
     drop_text: float = 0.1
@@ -105,7 +110,8 @@ class Parameters(Table):
     attention_form: LossForm = "paper"
     id_weight: float = 0.1
     id_steps: int = ID_STEPS
-    snr_gamma: float = 5.0
+    snr_gamma: float = 0.0
+    focus: float = 1.0
     int8: bool = False
     guidance: float = 4.0
     show_steps: int = 25
@@ -148,11 +154,12 @@ class StoryMakerTraining:
 
     def picture(self) -> UInt8[Tensor, "h w 3"]:
         """Unseen characters over what is drawn of them; the LoRA acts through its place beside the layers."""
-        engine = StoryMaker(self.base, self.eyes, self.adapter, options=Options(lora_scale=0.0))
+        whole = StoryMaker(self.base, self.eyes, self.adapter, options=Options(lora_scale=0.0))
+        engine: Engine = whole if self.parameters.background else PeopleAlone(whole)
         columns = [self._column(engine, number) for number in range(len(SHOWN_PANELS))]
         return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
 
-    def _column(self, engine: StoryMaker, number: int) -> UInt8[np.ndarray, "h w 3"]:
+    def _column(self, engine: Engine, number: int) -> UInt8[np.ndarray, "h w 3"]:
         kinds, doing = SHOWN_PANELS[number]
         side, rng = self.base.side, generator(self.seed, "shown", number)
         drawn = [reference_rendering(sample_look(rng, "validation", kind), rng, side, 1.0) for kind in kinds]
@@ -246,16 +253,21 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Story
     if parameters.init_plus is not None:
         start_from_plus(adapter, parameters.init_plus)
     adapter.to(device)
-    trainee = StoryMakerTrainee(base, eyes, adapter, parameters.attention_weight, parameters.attention_form)
+    whole = StoryMakerTrainee(base, eyes, adapter, parameters.attention_weight, parameters.attention_form)
+    trainee = whole if parameters.background else WithoutBackground(whole)
     source = find_source(parameters, base, eyes, recipe.seed)
     module = EngineLoss(
         base,
         trainee,
         parameters.snr_gamma,
         record_attention=parameters.attention_weight > 0,
-        guide=None if parameters.controlnet is None else PoseGuide(load_controlnet(parameters.controlnet, device)),
+        focus=parameters.focus,
+        guide=PoseGuide(load_controlnet(parameters.controlnet, device))
+        if parameters.controlnet and parameters.poses
+        else None,
         on_clean=find_id_loss(parameters, base, eyes),
     )
+    freeze(adapter, background=parameters.background, lora=parameters.lora)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
     lora = ExitStack()

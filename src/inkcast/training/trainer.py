@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,12 +22,14 @@ from inkcast.errors import TrainingError
 from inkcast.files import replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.training import checkpoints
-from inkcast.training.checkpoints import Progress
+from inkcast.training.checkpoints import Progress, State
 from inkcast.training.ema import Average
 from inkcast.training.loading import batches
-from inkcast.training.objective import Objective, build_objective
+from inkcast.training.objective import Objective, build_objective, rebuilt
 from inkcast.training.recipe import Recipe
 from inkcast.training.schedule import done, rate
+from inkcast.training.sharding import full, shard, whole
+from inkcast.training.stopping import stopping
 
 RECIPE = "recipe.json"
 LOG = "log.jsonl"
@@ -88,6 +89,13 @@ class Run:
             channels_last(self.module)
         if recipe.init is not None:
             checkpoints.initialise(self.module, recipe.init)
+        self.sharded = recipe.sharding.on and self.accelerator.num_processes > 1
+        if self.sharded:
+            if recipe.precision == "fp16":
+                raise TrainingError(
+                    "sharded training does not scale fp16 losses: set precision=bf16 or sharding.on=false"
+                )
+            shard(self.module, self.accelerator.num_processes, self.accelerator.device, recipe.sharding.unit)
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
         if recipe.compile:
@@ -100,8 +108,10 @@ class Run:
             eps=recipe.optimizer.epsilon,
             fused=True,
         )
-        self.model, self.prepared = self.accelerator.prepare(self.module, self.optimizer)
-        self.progress = checkpoints.load(self.folder, self.accelerator, self.average) if resume else Progress()
+        self.model: nn.Module = self.module if self.sharded else self.accelerator.prepare(self.module)
+        self.prepared = self.accelerator.prepare(self.optimizer)
+        self.state = State(self.accelerator, self.module, self.average, self.optimizer, self.sharded)
+        self.progress = checkpoints.load(self.folder, self.state) if resume else Progress()
         self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
 
     def run(self) -> Path:
@@ -145,7 +155,7 @@ class Run:
                 window.add(losses, 1 / recipe.accumulate)
                 if self.accelerator.sync_gradients:
                     norm = self.accelerator.clip_grad_norm_(self.parameters, recipe.optimizer.clip or math.inf)
-                    window.add({"gradient_norm": norm}, 1.0)
+                    window.add({"gradient_norm": full(norm)}, 1.0)
                 self.prepared.step()
                 self.prepared.zero_grad()
         self.progress.updates += 1
@@ -156,6 +166,7 @@ class Run:
 
     def log(self, window: Window) -> None:
         """Appends a line to the log; a loss that is no number ends the run before it is checkpointed."""
+        window.sums = self.accelerator.reduce(window.sums, "mean")
         line = window.line(self.progress, self.recipe.batch)
         if not math.isfinite(line["loss"]):
             raise TrainingError(
@@ -171,18 +182,28 @@ class Run:
             self.accelerator.log({k: v for k, v in line.items() if k != "step"}, step=self.progress.updates)
 
     @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The module in evaluation with its averaged weights, without gradients."""
-        self.module.eval()
-        with torch.no_grad(), self.average.applied() if self.average is not None else contextlib.nullcontext():
-            yield
-        self.module.train()
+    def averaged(self) -> Iterator[Objective | None]:
+        """The objective with its averaged weights, in evaluation, without gradients; None but on the first process.
+
+        Of a sharded run it is another one, built for the occasion, with the whole weights.
+        """
+        first = self.accelerator.is_main_process
+        with torch.no_grad():
+            if self.sharded:
+                shards = {name: p.detach() for name, p in self.module.named_parameters()} | self.state.averages()
+                weights = whole(shards, keep=first)
+                yield rebuilt(self.recipe, self.accelerator.device, weights) if first else None
+            elif first:
+                self.module.eval()
+                with self.average.applied() if self.average is not None else contextlib.nullcontext():
+                    yield self.objective
+                self.module.train()
+            else:
+                yield None
 
     def show(self) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        with self.averaged():
-            picture = self.objective.picture()
+        with self.averaged() as objective:
+            picture = None if objective is None else objective.picture()
         if picture is not None:
             save_png(
                 Image.fromarray(picture.numpy()), self.folder / "samples" / f"step-{self.progress.updates:08d}.png"
@@ -195,15 +216,15 @@ class Run:
 
     def checkpoint(self) -> None:
         """Saves the state, then exports the averaged weights."""
-        keep = self.recipe.checkpoints.keep
-        checkpoints.save(self.folder, self.accelerator, self.module, self.average, self.progress, keep)
+        checkpoints.save(self.folder, self.state, self.progress, self.recipe.checkpoints.keep)
         self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
-        if self.accelerator.is_main_process:
-            with self.averaged(), replacing_folder(self.folder / "export", EXPORTED, overwrite=True) as folder:
-                self.objective.export(folder)
-                (folder / EXPORTED).write_text(
-                    json.dumps({"run": self.recipe.name, "step": self.progress.updates}) + "\n"
-                )
+        with self.averaged() as objective:
+            if objective is not None:
+                with replacing_folder(self.folder / "export", EXPORTED, overwrite=True) as folder:
+                    objective.export(folder)
+                    (folder / EXPORTED).write_text(
+                        json.dumps({"run": self.recipe.name, "step": self.progress.updates}) + "\n"
+                    )
 
     def deliver(self) -> None:
         """Puts a finished run's export where the recipe wants it."""
@@ -261,27 +282,3 @@ def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) 
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / RECIPE, recipe.model_dump_json(indent=2) + "\n")
-
-
-@dataclass
-class Stop:
-    is_set: bool = False
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[Stop]:
-    """Lets SIGTERM and SIGINT ask for a stop instead of tearing an update apart; a second one acts at once."""
-    stop, before = Stop(), dict[signal.Signals, Any]()
-
-    def ask(number: int, frame: Any) -> None:
-        stop.is_set = True
-        signal.signal(number, before[signal.Signals(number)])
-
-    for kind in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):  # not the main thread
-            before[kind] = signal.signal(kind, ask)
-    try:
-        yield stop
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

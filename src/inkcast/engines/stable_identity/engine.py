@@ -20,7 +20,7 @@ from inkcast.cast.identities import references_digest
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
 from inkcast.engines.stable_identity.learn import Learner, Learning, learn
-from inkcast.engines.stable_identity.prior import Fame, celebrity_priors, famous
+from inkcast.engines.stable_identity.prior import Fame, celebrity_priors, famous, no_prior
 from inkcast.engines.stable_identity.sight import Eyes
 from inkcast.engines.stable_identity.views import material
 from inkcast.engines.stable_identity.weights import NAME, HomeShelf, Shelf, family_of, find_eyes
@@ -121,7 +121,9 @@ class StableIdentity:
                 f"views of {side} px do not fit the base: choose a multiple of {self.base.vae_scale_factor}"
             )
         found = material(self.base, seen, side, self.learning.views, self.learning.seed)
-        priors = celebrity_priors(self.base.text_encoders, self.base.tokenizers, self.fame.names)
+        encoders = self.base.text_encoders
+        known = celebrity_priors(encoders, self.base.tokenizers, self.fame.names)
+        priors = known if self.learning.prior else tuple(map(no_prior, known))
         run = f"{self.digest} {references_digest(character.references)}"
         return Learner(self.base, priors, self.fame.templates, found, self.learning, run)
 

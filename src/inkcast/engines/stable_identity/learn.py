@@ -36,7 +36,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Learning:
     """How a face is learned. `alpha` and `depth` None: as the base's family has it; `side` 0: the base's own, in px.
 
-    `checkpointing` trades time for GPU memory.
+    `prior` False leaves AdaIN out. `checkpointing` trades time for GPU memory.
     """
 
     steps: int = 500
@@ -50,6 +50,7 @@ class Learning:
     clip: float = 1.0
     decay: float = 1e-2
     checkpointing: bool = False
+    prior: bool = True
 
     def __post_init__(self) -> None:
         for name, value, fits in (
@@ -185,7 +186,7 @@ def learn(learner: Learner, watch: Callable[[int, float], None], checkpoint: Pat
 
     When stopped, by that or by Ctrl-C, the state goes to `checkpoint`; when done, the file is removed.
     """
-    with _still(learner.base, learner.learning.checkpointing):
+    with still(learner.base, learner.learning.checkpointing):
         try:
             while learner.step < learner.learning.steps:
                 loss = learner.advance()
@@ -199,7 +200,7 @@ def learn(learner: Learner, watch: Callable[[int, float], None], checkpoint: Pat
 
 
 @contextmanager
-def _still(base: Backbone, checkpointing: bool) -> Iterator[None]:
+def still(base: Backbone, checkpointing: bool) -> Iterator[None]:
     """The base's parameters need no gradients inside the block: only what leads back to the words keeps activations."""
     parameters = [x for module in (base.unet, *base.text_encoders) for x in module.parameters() if x.requires_grad]
     for parameter in parameters:

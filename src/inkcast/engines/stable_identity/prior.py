@@ -54,6 +54,11 @@ def adain(x: Float[Tensor, "... words channels"], prior: Prior) -> Float[Tensor,
     return x * prior.deviation + prior.mean
 
 
+def no_prior(prior: Prior) -> Prior:
+    """With which AdaIN changes nothing: the ablation without it."""
+    return Prior(torch.zeros_like(prior.mean), torch.ones_like(prior.deviation))
+
+
 def word_prior(table: Float[Tensor, "vocabulary channels"], ids: Sequence[tuple[int, int]]) -> Prior:
     """mu(C) and sigma(C), the sample deviation, of the names' word embeddings."""
     embeddings = table.detach()[torch.tensor(ids, device=table.device)].float()
