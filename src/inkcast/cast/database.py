@@ -37,10 +37,10 @@ class Database:
     """
 
     def __init__(self, url: str, home: Path) -> None:
-        self._url = _parsed(url) if url else URL.create("sqlite", database=str(home / FILE_NAME))
+        self._url = parse_url(url) if url else URL.create("sqlite", database=str(home / FILE_NAME))
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         with self._reporting():
-            self._engine = _engine(self._url)
+            self._engine = open_engine(self._url)
             self._writer = self._engine.execution_options(writes=True)
             # One state of the database for all that a reader asks; SQLite gives it always.
             options = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
@@ -121,7 +121,8 @@ def _take_turn(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
 
 
-def _parsed(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Raises CastError for what is no SQLite file and no PostgreSQL database."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -134,7 +135,8 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
-def _engine(url: URL) -> Engine:
+def open_engine(url: URL) -> Engine:
+    """An engine that is told who writes by the execution option `writes`; raises CastError."""
     if url.get_backend_name() == "postgresql":
         try:
             return create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
