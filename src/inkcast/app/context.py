@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -14,6 +14,11 @@ from inkcast.cast.database import Database
 from inkcast.cast.store import CastLibrary
 from inkcast.config import settings
 from inkcast.errors import CastError, NotFoundError
+
+if TYPE_CHECKING:
+    from inkcast.app.jobs import Jobs
+    from inkcast.app.projects import Projects
+    from inkcast.app.store import AppStore
 
 LOCAL_ID = "local"
 USERS = "users"
@@ -44,6 +49,7 @@ class Studio:
     database_url: str = field(default_factory=lambda: settings().database_url, repr=False)
     auth: bool = False
     _libraries: dict[str, tuple[Database, CastLibrary]] = field(default_factory=dict)
+    _store: AppStore | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def user(self, request: Any) -> User:
@@ -77,8 +83,31 @@ class Studio:
             return self.database_url if owner == LOCAL_ID else ""
         return schema_url(self.database_url, f"inkcast_{owner}")
 
+    @property
+    def store(self) -> AppStore:
+        """The database of projects and jobs."""
+        from inkcast.app.store import AppStore
+
+        with self._lock:
+            if self._store is None:
+                self._store = AppStore(self.database_url, self.home)
+            return self._store
+
+    def projects(self, user: User) -> Projects:
+        from inkcast.app.projects import Projects
+
+        return Projects(self.store, user.id)
+
+    def jobs(self, user: User) -> Jobs:
+        from inkcast.app.jobs import Jobs
+
+        return Jobs(self.store, user.id, self.library(user))
+
     def close(self) -> None:
         with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
             for database, _ in self._libraries.values():
                 database.close()
             self._libraries.clear()

@@ -1,10 +1,16 @@
-"""How often somebody may ask: moving windows of a minute, kept in this process."""
+"""How often somebody may ask, and for how much at once; counted in this process."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
+
+from inkcast.errors import LimitError
 
 if TYPE_CHECKING:
     from limits.strategies import MovingWindowRateLimiter
@@ -31,3 +37,26 @@ class PerMinute:
         from limits.strategies import MovingWindowRateLimiter
 
         return MovingWindowRateLimiter(MemoryStorage())
+
+
+class AtOnce:
+    """At most `amount` of something at the same time, for each key."""
+
+    def __init__(self, amount: int, what: str) -> None:
+        self._amount = amount
+        self._what = what
+        self._held: Counter[str] = Counter()
+        self._lock = Lock()
+
+    @contextmanager
+    def one_of(self, key: str) -> Iterator[None]:
+        """Holds one for the block; raises LimitError where as many are held already."""
+        with self._lock:
+            if self._held[key] >= self._amount:
+                raise LimitError(f"you have {self._amount} {self._what} open already: close one first")
+            self._held[key] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held[key] -= 1

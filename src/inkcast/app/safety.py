@@ -16,6 +16,8 @@ from inkcast.files import shown
 if TYPE_CHECKING:
     from PIL import Image
 
+    from inkcast.story.script import Panel, Script
+
 NAMED_IN_MESSAGE = 40
 
 
@@ -27,6 +29,22 @@ def check_words(text: str, where: str = "the text") -> None:
             f"{where} holds {shown(found[0].strip()[:NAMED_IN_MESSAGE])}, which this studio's policy refuses: "
             "write it without, or ask whoever runs the studio"
         )
+
+
+def check_panel(panel: Panel, number: int) -> None:
+    """Raises PolicyError where anything that panel `number` (from 1) shows or says is refused."""
+    lines = [f"{line.text} {' '.join(line.translations.values())}" for line in panel.dialogue]
+    people = [f"{who.name} {who.action} {who.state}" for who in panel.characters]
+    where = [panel.place, panel.time, panel.shot, panel.view, *panel.effects]
+    words = [panel.description, panel.caption, *panel.translations.values(), *lines, *people, *where]
+    check_words("\n".join(words), f"panel {number}")
+
+
+def check_script(script: Script) -> None:
+    """Raises PolicyError naming the first panel that is refused."""
+    check_words(script.title, "the title")
+    for number, panel in enumerate(script.panels, 1):
+        check_panel(panel, number)
 
 
 def check_consent(real_person: bool, consent: str) -> None:

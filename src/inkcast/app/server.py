@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,8 @@ def make_app(studio: Studio, serving: Serving) -> Any:
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         try:
-            yield
+            with _drawing(studio) if serving.worker else nullcontext():
+                yield
         finally:
             accounts.database.close()
             studio.close()
@@ -75,6 +76,12 @@ def make_app(studio: Studio, serving: Serving) -> Any:
         PerMinute(chosen.requests_per_minute),
     )
     return Door(app, rules)
+
+
+def _drawing(studio: Studio) -> AbstractContextManager[object]:
+    from inkcast.app.worker import worker_thread
+
+    return worker_thread(studio.database_url, studio.home)
 
 
 def serve(studio: Studio, serving: Serving, announce: Callable[[str], None]) -> None:

@@ -25,6 +25,19 @@ class StudioSettings(BaseSettings):
         default="",
         description="Names, separated by commas, by which browsers may call the studio; with accounts, any if empty.",
     )
+    bases: str = Field(
+        default="toon",
+        description="Bases, separated by commas, that users of a studio with accounts may draw on; a local user may any.",
+    )
+    llms: str = Field(
+        default="",
+        description="Language models (PROVIDER:MODEL), separated by commas, that such users may read stories with.",
+    )
+    streams_per_user: int = Field(default=32, ge=1, description="Streams of events that one user may hold open.")
+    waiting_jobs: int = Field(default=20, ge=1, description="Jobs that one user may have waiting or running.")
+    running_jobs: int = Field(
+        default=1, ge=1, description="Jobs of one user that may run at once, where there are several workers."
+    )
     refused_words: Path | None = Field(
         default=None, description="Text file of words and phrases, one a line, that prompts must not hold."
     )

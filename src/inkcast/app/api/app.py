@@ -10,17 +10,32 @@ from fastapi.routing import APIRoute
 
 from inkcast import __version__
 from inkcast.app.accounts import Accounts
-from inkcast.app.api import about, characters, references, scripts, tokens
+from inkcast.app.api import about, characters, jobs, panels, projects, references, scripts, tokens
 from inkcast.app.context import Studio
+from inkcast.app.limits import AtOnce
 from inkcast.app.problems import Problem, declare, responses
+from inkcast.app.settings import studio_settings
 
 TAGS = [
     {"name": "characters", "description": "The caller's cast library: characters, their pictures and words."},
     {"name": "scripts", "description": "Stories become scripts: what each panel shows and who says what."},
+    {"name": "projects", "description": "What an author works on; every edit is saved at once and can be undone."},
+    {"name": "panels", "description": "A project's panels: words, pictures, locks, poses, who stands where."},
+    {"name": "comics", "description": "Comics being drawn, and all other long work: jobs, with their progress."},
+    {"name": "exports", "description": "Finished comics as files."},
     {"name": "studio", "description": "The studio itself."},
     {"name": "tokens", "description": "Keys for programs, where the studio has accounts."},
 ]
-ROUTERS = (characters.router, references.router, scripts.router, about.router, tokens.router)
+ROUTERS = (
+    characters.router,
+    references.router,
+    scripts.router,
+    projects.router,
+    panels.router,
+    jobs.router,
+    about.router,
+    tokens.router,
+)
 ALWAYS = ("bad-request", "not-signed-in", "forbidden", "too-large", "invalid", "refused", "too-many", "unavailable")
 
 
@@ -38,6 +53,7 @@ def api_app(studio: Studio, accounts: Accounts) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.studio, app.state.accounts = studio, accounts
+    app.state.streams = AtOnce(studio_settings().streams_per_user, "streams of events")
     declare(app)
     for router in ROUTERS:
         app.include_router(router)

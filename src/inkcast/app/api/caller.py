@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -12,6 +12,10 @@ from inkcast.app.context import Studio, User
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import CastError, NotFoundError
 from inkcast.files import shown
+
+if TYPE_CHECKING:
+    from inkcast.app.jobs import Jobs
+    from inkcast.app.projects import Projects
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,14 @@ class Caller:
     @property
     def library(self) -> CastLibrary:
         return self.studio.library(self.user)
+
+    @property
+    def projects(self) -> Projects:
+        return self.studio.projects(self.user)
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.studio.jobs(self.user)
 
     def character_name(self, character_id: str) -> str:
         """The name of the caller's character with that id; raises NotFoundError."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from PIL import Image
 
 from inkcast.images import encode_png
@@ -14,6 +14,7 @@ PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The picture."},
     304: {"description": "The caller has it already."},
 }
+Side = Annotated[int | None, Query(ge=16, le=4096, description="Scaled down to this longer side, in px.")]
 FOREVER = "private, max-age=31536000, immutable"
 FRESH = "private, no-cache"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from inkcast.app.api.caller import Caller, Signed
 from inkcast.app.api.characters import CharacterId, entry_of, located
 from inkcast.app.api.models import CharacterModel, FaceModel, PreviewModel
-from inkcast.app.api.pictures import FOREVER, PNG, tagged, thumbnail
+from inkcast.app.api.pictures import FOREVER, PNG, Side, tagged, thumbnail
 from inkcast.app.api.repeating import IdempotencyKey, Repeatable
 from inkcast.app.api.uploads import (
     ConsentField,
@@ -67,7 +67,7 @@ def get_reference(
     request: Request,
     character_id: CharacterId,
     reference_id: ReferenceId,
-    side: Annotated[int | None, Query(ge=16, le=4096, description="Scaled down to this longer side, in px.")] = None,
+    side: Side = None,
 ) -> Response:
     """Upright, in sRGB and without metadata."""
     picture = reference_of(caller, character_id, reference_id).image

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from inkcast.app.allowed import check_llm
 from inkcast.app.api.caller import Signed
 from inkcast.app.api.models import example
 from inkcast.app.safety import check_words
@@ -114,6 +115,7 @@ def parse(caller: Signed, story: StoryModel) -> ParsedModel:
     if story.llm:
         from inkcast.story.llm import parse_story_with
 
+        check_llm(story.llm, caller.studio)
         parsed = parse_story_with(story.llm, story.story, cast, language=story.language)
     else:
         parsed = import_story(story.story, f"story{SUFFIXES[story.form]}", cast, language=story.language)
@@ -135,9 +137,9 @@ def validate(caller: Signed, text: ScriptText) -> Checked:
     "/yaml",
     summary="A script as YAML",
     response_class=Response,
-    responses={200: {"content": {"application/yaml": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"application/yaml": {"schema": {"$ref": "#/components/schemas/Script"}}}}},
 )
-def as_yaml(caller: Signed, script: Script) -> Response:
+def as_yaml(caller: Signed, script: Annotated[Script, Body(examples=[SCRIPT_EXAMPLE])]) -> Response:
     """The script.yaml that `inkcast make` reads."""
     return Response(dump_script(script), media_type="application/yaml")
 
