@@ -1,0 +1,150 @@
+// Draws props.value = {src, alt, boxes: [{name, box, hint, colour}]} and keeps it in step with what a person does.
+// A box is moved by dragging it, sized by its corner, by the arrow keys (with Shift: sized), or by number fields.
+const SMALLEST = 0.04;
+const host = () => element.querySelector('.ink-boxes');
+let value = null;
+
+const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
+const node = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [key, text] of Object.entries(attributes)) made.setAttribute(key, text);
+  made.append(...children);
+  return made;
+};
+
+function tell() {
+  props.value = JSON.parse(JSON.stringify(value));
+  trigger('input');
+}
+
+function place(frame, one) {
+  const [x0, y0, x1, y1] = one.box;
+  frame.style.left = 100 * x0 + '%';
+  frame.style.top = 100 * y0 + '%';
+  frame.style.width = 100 * (x1 - x0) + '%';
+  frame.style.height = 100 * (y1 - y0) + '%';
+}
+
+function fitted(box) {
+  let [x0, y0, x1, y1] = box.map((part) => clamp(part, 0, 1));
+  if (x1 - x0 < SMALLEST) x1 = clamp(x0 + SMALLEST, SMALLEST, 1), x0 = Math.min(x0, x1 - SMALLEST);
+  if (y1 - y0 < SMALLEST) y1 = clamp(y0 + SMALLEST, SMALLEST, 1), y0 = Math.min(y0, y1 - SMALLEST);
+  return [x0, y0, x1, y1];
+}
+
+function moved([x0, y0, x1, y1], dx, dy) {
+  dx = clamp(dx, -x0, 1 - x1);
+  dy = clamp(dy, -y0, 1 - y1);
+  return [x0 + dx, y0 + dy, x1 + dx, y1 + dy];
+}
+
+function sized([x0, y0, x1, y1], dx, dy) {
+  return [x0, y0, clamp(x1 + dx, x0 + SMALLEST, 1), clamp(y1 + dy, y0 + SMALLEST, 1)];
+}
+
+function boxFrame(stage, one, fields) {
+  const frame = node('div', {
+    class: 'ink-box', tabindex: '0', role: 'group', 'data-box': one.name,
+    'aria-label': `${one.name}: arrow keys move the box, with Shift they size it`,
+  }, node('span', { class: 'ink-box-name' }, one.name), node('i', { class: 'ink-box-corner' }));
+  frame.style.setProperty('--box', one.colour);
+  const show = () => { place(frame, one); fields(); };
+  frame.addEventListener('pointerdown', (start) => {
+    start.preventDefault();
+    frame.focus();
+    frame.setPointerCapture(start.pointerId);
+    const change = start.target.classList.contains('ink-box-corner') ? sized : moved;
+    const [from, area] = [one.box, stage.getBoundingClientRect()];
+    const follow = (now) => {
+      one.box = change(from, (now.clientX - start.clientX) / area.width, (now.clientY - start.clientY) / area.height);
+      show();
+    };
+    const end = () => {
+      frame.removeEventListener('pointermove', follow);
+      if (one.box !== from) tell();
+    };
+    frame.addEventListener('pointermove', follow);
+    frame.addEventListener('pointerup', end, { once: true });
+    frame.addEventListener('pointercancel', end, { once: true });
+  });
+  frame.addEventListener('keydown', (event) => {
+    const step = { ArrowLeft: [-0.02, 0], ArrowRight: [0.02, 0], ArrowUp: [0, -0.02], ArrowDown: [0, 0.02] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    one.box = (event.shiftKey ? sized : moved)(one.box, ...step);
+    show();
+  });
+  frame.addEventListener('keyup', (event) => { if (event.key.startsWith('Arrow')) tell(); });
+  place(frame, one);
+  return frame;
+}
+
+function numberRow(one) {
+  const row = node('fieldset', { class: 'ink-box-row' });
+  const legend = node('legend', {}, one.name);
+  legend.style.setProperty('--box', one.colour);
+  row.append(legend);
+  if (one.hint) row.append(node('p', {}, one.hint));
+  if (!one.box) {
+    const add = node('button', { type: 'button' }, `Add box for ${one.name}`);
+    add.addEventListener('click', () => {
+      one.box = [0.3, 0.15, 0.7, 0.95];
+      draw();
+      tell();
+    });
+    row.append(add);
+    return [row, () => {}];
+  }
+  const inputs = ['left', 'top', 'right', 'bottom'].map((side, index) => {
+    const input = node('input', {
+      type: 'number', min: 0, max: 100, step: 1, inputmode: 'numeric', 'aria-label': `${one.name}: ${side} in percent`,
+    });
+    input.addEventListener('change', () => {
+      const typed = Number.parseFloat(input.value);
+      const box = [...one.box];
+      if (Number.isFinite(typed)) box[index] = typed / 100;
+      one.box = fitted(box);
+      place(element.querySelector(`[data-box="${CSS.escape(one.name)}"]`), one);
+      fill();
+      tell();
+    });
+    row.append(node('label', {}, side, input));
+    return input;
+  });
+  const fill = () => inputs.forEach((input, index) => { input.value = Math.round(100 * one.box[index]); });
+  const remove = node('button', { type: 'button', 'aria-label': `Remove the box of ${one.name}` }, 'Remove');
+  remove.addEventListener('click', () => {
+    one.box = null;
+    draw();
+    tell();
+  });
+  row.append(remove);
+  fill();
+  return [row, fill];
+}
+
+function draw() {
+  const root = host();
+  if (!root) return;
+  root.setAttribute('aria-label', title);
+  root.replaceChildren();
+  if (!value || !value.src) return;
+  const stage = node('div', { class: 'ink-stage' }, node('img', { src: value.src, alt: value.alt, draggable: 'false' }));
+  const rows = node('div', { class: 'ink-box-rows' });
+  for (const one of value.boxes) {
+    const [row, fields] = numberRow(one);
+    rows.append(row);
+    if (one.box) stage.append(boxFrame(stage, one, fields));
+  }
+  root.append(stage, rows);
+}
+
+function take() {
+  const given = props.value;
+  if (given && value && JSON.stringify(given) === JSON.stringify(value) && host().childElementCount) return;
+  value = given ? JSON.parse(JSON.stringify(given)) : null;
+  draw();
+}
+
+take();
+watch('value', take);

@@ -1,0 +1,137 @@
+"""The comic: its panels as they are drawn, one of them on the workbench, and its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from inkcast.app.context import Studio, User
+from inkcast.app.project import Project
+from inkcast.app.projects import Projects
+from inkcast.app.web.cards import Card, cards, cards_value
+from inkcast.app.web.drawing_bar import drawing_bar
+from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.pages_view import pages_view
+from inkcast.app.web.pictures import small
+from inkcast.app.web.told import told
+from inkcast.app.web.workbench import workbench
+
+HISTORY = 12
+
+
+@dataclass(frozen=True)
+class ComicTab:
+    """`outputs` take what `show` makes of a project just opened."""
+
+    outputs: tuple[Any, ...]
+    show: Callable[[User, Project], list[Any]]
+
+
+def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
+    bar = drawing_bar(studio, opened)
+    with gr.Tabs():
+        with gr.Tab("Panels", id="panels"):
+            strip = cards("Panels", "comic-panels", "ink-panels")
+            bench = workbench(studio, opened, bar)
+            with gr.Accordion("History", open=False, elem_id="comic-history"):
+                with gr.Row():
+                    undo = gr.Button("Undo", size="sm", elem_id="comic-undo")
+                    redo = gr.Button("Redo", size="sm", elem_id="comic-redo")
+                history = gr.HTML(elem_id="comic-revisions")
+        with gr.Tab("Pages and export", id="pages") as pages_tab:
+            pages = pages_view(studio, opened)
+
+    around = (strip, undo, redo, history)
+
+    def view(user: User, project: Project, chosen: str) -> list[Any]:
+        mine = studio.projects(user)
+        return [
+            strip_of(mine, project, chosen),
+            gr.update(interactive=project.can_undo),
+            gr.update(interactive=project.can_redo),
+            history_of(mine, project),
+        ]
+
+    def show(user: User, project: Project) -> list[Any]:
+        first = project.panels[0].id if project.panels else ""
+        return [
+            first,
+            *bar.show(user, project.id),
+            *view(user, project, first),
+            *bench.words(user, project, first),
+            *bench.sight(user, project, first),
+        ]
+
+    @told
+    def refresh(request: gr.Request, project: str, panel: str, mapped: bool) -> list[Any]:
+        user = studio.user(request)
+        found = studio.projects(user).get(project)
+        return [*view(user, found, panel), *bench.sight(user, found, panel, mapped)]
+
+    @told
+    def choose(request: gr.Request, project: str, mapped: bool, event: gr.EventData) -> list[Any]:
+        user = studio.user(request)
+        found, panel = studio.projects(user).get(project), str(event.value)
+        return [panel, *bench.words(user, found, panel), *bench.sight(user, found, panel, mapped)]
+
+    def moving(verb: str) -> Any:
+        @told
+        def move(request: gr.Request, project: str, panel: str) -> list[Any]:
+            user = studio.user(request)
+            found = getattr(studio.projects(user), verb)(project)
+            return [*bench.words(user, found, panel), bump()]
+
+        return move
+
+    @told
+    def letter(request: gr.Request, project: str) -> list[Any]:
+        user = studio.user(request)
+        return pages.show(user, studio.projects(user).get(project))
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    opened.tick.change(refresh, [opened.project, opened.panel, bench.mapped], [*around, *bench.pictures], **quiet)
+    strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **quiet)
+    undo.click(moving("undo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
+    redo.click(moving("redo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
+    pages_tab.select(letter, [opened.project], list(pages.outputs), **quiet)
+    outputs = (opened.panel, *bar.outputs, *around, *bench.text, *bench.pictures)
+    return ComicTab(outputs, show)
+
+
+def strip_of(projects: Projects, project: Project, chosen: str) -> dict[str, Any]:
+    """The panels as cards."""
+    found = []
+    for number, panel in enumerate(project.panels, 1):
+        picture = small(projects.picture(project.id, panel.chosen.picture), 256) if panel.chosen else ""
+        words = panel.script.description
+        found.append(
+            Card(
+                panel.id,
+                f"Panel {number}",
+                picture,
+                f"panel {number}: {words}",
+                words if len(words) < 70 else words[:67] + "…",
+                "locked" if panel.locked else "",
+            )
+        )
+    return cards_value(
+        found,
+        chosen,
+        title="No panels yet",
+        advice="Write the script in the tab Story; its panels wait here to be drawn.",
+    )
+
+
+def history_of(projects: Projects, project: Project) -> str:
+    """The last edits, newest first."""
+    items = []
+    for revision in list(projects.history(project.id))[-HISTORY:][::-1]:
+        when = datetime.fromtimestamp(revision.when).strftime("%H:%M:%S")
+        mark = ' aria-current="true"' if revision.current else ""
+        items.append(f"<li{mark}><time>{when}</time> {escape(revision.what)}</li>")
+    return f'<ol class="ink-history">{"".join(items)}</ol>'

@@ -1,0 +1,275 @@
+"""The story: text in, a script out as a table, and the choices of how it will be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from inkcast.app.context import Studio, User
+from inkcast.app.project import Project
+from inkcast.app.web.cards import cards, cards_value
+from inkcast.app.web.cast_tab import cast_names
+from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.script_rows import (
+    EDITABLE,
+    HEADERS,
+    extended,
+    moved,
+    notes_by_panel,
+    rows_of,
+    script_of,
+    without,
+)
+from inkcast.app.web.styles import style_cards
+from inkcast.app.web.told import told
+from inkcast.engines.survey import survey
+from inkcast.errors import InkcastError, UsageError
+from inkcast.story.parser import ParsedStory
+
+
+@dataclass(frozen=True)
+class StoryTab:
+    """`outputs` take what `show` makes of a project."""
+
+    outputs: tuple[Any, ...]
+    show: Callable[[User, Project], list[Any]]
+    cast: Any
+
+
+def story_tab(studio: Studio, opened: Opened) -> StoryTab:
+    with gr.Row(elem_classes="ink-split"):
+        with gr.Column(scale=5, min_width=300):
+            gr.Markdown("### Story")
+            cast = gr.CheckboxGroup(label="Who is in it", elem_id="story-cast")
+            story = gr.Textbox(
+                label="The story",
+                lines=11,
+                max_lines=24,
+                placeholder="Ann Lee is reading an old book in the library.\nRolf waves in his cave: “Come in!”",
+                info="One sentence makes one panel; what is in quotation marks becomes a balloon",
+                elem_id="story-text",
+            )
+            with gr.Accordion("Read by a language model instead of rules", open=False):
+                model = gr.Textbox(
+                    label="Language model",
+                    placeholder="ollama:llama3.1",
+                    info="PROVIDER:MODEL; its key is read from the studio's environment. Empty: offline rules",
+                )
+            write = gr.Button("Write the script", variant="primary", elem_id="story-write")
+        with gr.Column(scale=4, min_width=300):
+            gr.Markdown("### How it is drawn")
+            engine = gr.Dropdown(label="Engine", elem_id="story-engine")
+            licence = gr.HTML(elem_id="story-licence")
+            styles = cards("Styles", "story-styles", "ink-styles")
+            with gr.Accordion("More about drawing", open=False, elem_id="story-more"):
+                with gr.Row():
+                    steps = gr.Slider(
+                        0, 60, step=1, label="Steps", info="0: as the engine has it", elem_id="story-steps"
+                    )
+                    seed = gr.Number(label="Seed of the comic", precision=0, minimum=0)
+                negative = gr.Textbox(label="What to keep away from the pictures", placeholder="text, blurred")
+                base = gr.Textbox(label="Base", info="toon, a folder or a .safetensors file on the studio's machine")
+    gr.Markdown("### Script")
+    warnings = gr.HTML(elem_id="story-warnings")
+    table = gr.Dataframe(
+        headers=HEADERS,
+        datatype="str",
+        type="array",
+        column_count=len(HEADERS),
+        static_columns=[0, len(HEADERS) - 1],
+        column_widths=["56px", "230px", "120px", "190px", "190px", "90px", "80px", "80px", "150px"],
+        wrap=True,
+        interactive=True,
+        show_label=False,
+        label="The script: a row for each panel",
+        elem_id="story-table",
+        max_height=560,
+    )
+    gr.Markdown(
+        f"Edit any cell of {', '.join(EDITABLE)}: it is saved when you leave it. Who: names by semicolon, an action in "
+        "brackets. Dialogue: a line each, `Ann (whisper): Hush`.",
+        elem_classes="ink-note",
+    )
+    with gr.Row(elem_id="story-rows"):
+        number = gr.Number(1, label="Panel", precision=0, minimum=0, min_width=80, elem_id="story-number")
+        add = gr.Button("Add a panel after it", size="sm")
+        up = gr.Button("Move up", size="sm")
+        down = gr.Button("Move down", size="sm")
+        drop = gr.Button("Delete it", size="sm", variant="stop")
+
+    outputs = (cast, story, engine, licence, styles, steps, seed, negative, base, warnings, table)
+
+    def show(user: User, project: Project) -> list[Any]:
+        names = cast_names(studio, user)
+        found = read_again(studio, user, project)
+        drawing = project.choices
+        known = list(dict.fromkeys((*names, *project.cast)))
+        return [
+            gr.update(choices=known, value=list(project.cast)),
+            project.story,
+            gr.update(choices=engine_choices(drawing.base), value=drawing.engine),
+            licence_of(drawing.base, drawing.engine),
+            cards_value(style_cards(), drawing.style),
+            drawing.steps,
+            drawing.seed,
+            drawing.negative,
+            drawing.base,
+            warnings_of(found, project),
+            rows(project, found),
+        ]
+
+    def rows(project: Project, found: ParsedStory | None) -> list[list[str]]:
+        return rows_of(project.script, notes_by_panel(found)[0] if found else {})
+
+    @told
+    def keep_story(request: gr.Request, project: str, text: str) -> None:
+        projects = studio.projects(studio.user(request))
+        if projects.get(project).story != text:
+            projects.set_story(project, text)
+
+    @told
+    def keep_cast(request: gr.Request, project: str, names: list[str]) -> None:
+        studio.projects(studio.user(request)).set_cast(project, names)
+
+    @told
+    def write_script(request: gr.Request, project: str, text: str, names: list[str], model: str) -> list[Any]:
+        user = studio.user(request)
+        projects = studio.projects(user)
+        parsed = read_story(studio, user, text, names, model)
+        projects.set_story(project, text)
+        before = projects.get(project).script
+        changed = projects.set_script(project, parsed.script.model_copy(update={"title": before.title}))
+        return [warnings_of(parsed, changed), rows(changed, parsed), bump()]
+
+    @told
+    def edit(request: gr.Request, project: str, cells: list[list[Any]]) -> Any:
+        projects = studio.projects(studio.user(request))
+        before = projects.get(project).script
+        after = script_of(cells, before)
+        if after != before:
+            projects.set_script(project, after)
+        return bump()
+
+    def reorder(change: Callable[..., Any]) -> Any:
+        @told
+        def reordered(request: gr.Request, project: str, number: float) -> list[Any]:
+            projects = studio.projects(studio.user(request))
+            script = projects.get(project).script
+            at = int(number or 0)
+            changed = projects.set_script(project, change(script, at))
+            return [rows(changed, None), bump()]
+
+        return reordered
+
+    def setting(name: str) -> Any:
+        @told
+        def keep(request: gr.Request, project: str, value: Any) -> None:
+            studio.projects(studio.user(request)).set_drawing(project, **{name: value})
+
+        return keep
+
+    @told
+    def choose_engine(request: gr.Request, project: str, base: str, name: str) -> str:
+        studio.projects(studio.user(request)).set_drawing(project, engine=name)
+        return licence_of(base, name)
+
+    @told
+    def choose_style(request: gr.Request, project: str, event: gr.EventData) -> None:
+        studio.projects(studio.user(request)).set_drawing(project, style=str(event.value))
+
+    @told
+    def choose_base(request: gr.Request, project: str, name: str) -> list[Any]:
+        from inkcast.app.allowed import check_base
+
+        check_base(name.strip(), studio)
+        offered = engine_choices(name.strip() or "toon")
+        studio.projects(studio.user(request)).set_drawing(project, base=name.strip() or "toon")
+        return [gr.update(choices=offered), licence_of(name.strip() or "toon", "")]
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    story.blur(keep_story, [opened.project, story], None, **quiet)
+    cast.input(keep_cast, [opened.project, cast], None, **quiet)
+    write.click(write_script, [opened.project, story, cast, model], [warnings, table, opened.tick])
+    table.input(edit, [opened.project, table], [opened.tick], **quiet)
+    for button, change in (
+        (add, lambda script, at: extended(script, at)),
+        (up, lambda script, at: moved(script, at, max(at - 1, 1))),
+        (down, lambda script, at: moved(script, at, min(at + 1, len(script.panels)))),
+        (drop, without),
+    ):
+        button.click(reorder(change), [opened.project, number], [table, opened.tick], **quiet)
+    engine.input(choose_engine, [opened.project, base, engine], [licence], **quiet)
+    styles.select(choose_style, [opened.project], None, **quiet)
+    base.blur(choose_base, [opened.project, base], [engine, licence], **quiet)
+    steps.release(setting("steps"), [opened.project, steps], None, **quiet)
+    seed.blur(setting("seed"), [opened.project, seed], None, **quiet)
+    negative.blur(setting("negative"), [opened.project, negative], None, **quiet)
+    return StoryTab(outputs, show, cast)
+
+
+def read_story(studio: Studio, user: User, text: str, names: list[str], model: str = "") -> ParsedStory:
+    """The story by rules, or by a language model that this studio allows."""
+    from inkcast.app.allowed import check_llm
+    from inkcast.app.safety import check_words
+    from inkcast.story.parser import CastName, parse_story
+
+    if not names:
+        raise UsageError("nobody is chosen for this story: tick who is in it, or add characters in the tab Cast")
+    check_words(text, "the story")
+    library = studio.library(user)
+    entries = [library.entry(name) for name in names]
+    cast = [CastName(entry.name, entry.pronouns, entry.aliases) for entry in entries]
+    if not model.strip():
+        return parse_story(text, cast)
+    from inkcast.story.llm import parse_story_with
+
+    check_llm(model.strip(), studio)
+    return parse_story_with(model.strip(), text, cast)
+
+
+def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | None:
+    """What the parser says of a project's story, where the script still has the panels it made of it."""
+    try:
+        found = read_story(studio, user, project.story, list(project.cast))
+    except InkcastError:
+        return None
+    return found if len(found.script.panels) == len(project.script.panels) else None
+
+
+def warnings_of(found: ParsedStory | None, project: Project) -> str:
+    """The parser's warnings as a list, those about a panel with its number."""
+    if not project.script.panels:
+        return (
+            '<div class="ink-empty"><strong>No script yet</strong><p>Write or paste a story above, tick who is in it, '
+            "and press Write the script.</p></div>"
+        )
+    if found is None or not found.warnings:
+        return ""
+    by_panel, whole = notes_by_panel(found)
+    items = [f"<li><b>Panel {index + 1}</b>{escape(text)}</li>" for index, text in sorted(by_panel.items())]
+    items += [f"<li><b>Story</b>{escape(text)}</li>" for text in whole]
+    return f'<ul class="ink-warnings" aria-label="What the parser had to choose">{"".join(items)}</ul>'
+
+
+def engine_choices(base: str) -> list[tuple[str, str]]:
+    """Engines for a list; those whose weights this base lacks say so."""
+    offered = [("the usual one", "")]
+    for found in survey(base):
+        offered.append((found.name if found.ready else f"{found.name} (no weights here)", found.name))
+    return offered
+
+
+def licence_of(base: str, name: str) -> str:
+    """The licence of the weights in use, and where a method comes from."""
+    found = next((each for each in survey(base) if each.name == name), None)
+    if found is None:
+        return '<p class="ink-licence">Each engine\'s licence is shown here when you choose one.</p>'
+    missing = "" if found.ready else f" Missing on this base: {escape(', '.join(found.missing))}."
+    return (
+        f'<p class="ink-licence">{escape(found.title)}. Code: {escape(found.licence)}. Weights: '
+        f"{escape(found.weights)}.{missing}</p>"
+    )
