@@ -7,7 +7,7 @@ import time
 import pytest
 from PIL import Image
 from tests.page.generated import generated
-from tests.page.measuring import flatten, inside, on_page
+from tests.page.measuring import flatten, inside, on_page, polygon_meets_box
 
 from inkcast.page.composing import compose
 from inkcast.page.layout import PageOptions, arrange
@@ -169,3 +169,21 @@ def test_a_comic_of_24_pages_takes_seconds_to_letter_and_export() -> None:
     assert comic.pdf()
     assert len(comic.pngs) == len(pages)
     assert time.process_time() - start < 8.0  # processor seconds, over two cores
+
+
+def test_the_tail_of_a_voice_from_outside_passes_no_face(typesetter: Typesetter) -> None:
+    lines = (
+        Line(speaker="Rolf", text="Where did you put the lantern?"),
+        Line(speaker="Bob", text="I thought you had it! You always carry the lantern when we go down, and I the rope."),
+        Line(speaker="Ann Lee", text="Shh… somebody is coming.", kind="whisper"),
+    )
+    script = Script(panels=(Panel(description="Ann.", dialogue=lines),))
+    faces = {"Ann Lee": (20, 34, 94, 104), "Rolf": (146, 34, 214, 104)}
+    figures = tuple(Figure(name, (face[0], face[1], face[2], 106), face) for name, face in faces.items())
+    options = PageOptions(size="170x100", layout="storybook", captions="inside")
+    drawn = [DrawnPanel(Image.new("RGB", (240, 106)), figures)]
+    comic = compose(script, drawn, arrange(script, options), options, typesetter)
+    (picture,) = _items(comic, SetPicture)
+    (outline,) = [item for item in _items(comic, SetOutline) if item.role == "off-panel"]
+    for face in faces.values():
+        assert not polygon_meets_box(flatten(outline.paths[-1]), on_page(face, picture))

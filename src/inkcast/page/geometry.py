@@ -42,8 +42,8 @@ def overlap(boxes: Array, box: Box) -> Array:
     return np.maximum(width, 0.0) * np.maximum(height, 0.0)
 
 
-def crosses(x0: Array, y0: Array, x1: float, y1: float, box: Box) -> Flags:
-    """Which of the straight lines from (x0, y0) [n] to one point pass through `box`."""
+def crosses(x0: Array, y0: Array, x1: float, y1: float | Array, box: Box) -> Flags:
+    """Which of the straight lines from (x0, y0) [n] to (x1, y1) pass through `box`."""
     return _crosses(x0, y0, x1 - x0, y1 - y0, box[0], box[1], box[2], box[3])
 
 

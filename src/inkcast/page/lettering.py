@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from inkcast.page.geometry import leaves
+import numpy as np
+
+from inkcast.page.geometry import crosses, grown, leaves
 from inkcast.page.inking import Inked, ink
 from inkcast.page.patterns import Box
 from inkcast.page.placing import Place, Request, Stage, place
@@ -15,6 +17,8 @@ from inkcast.page.shaping import Shape, shapes_of
 from inkcast.page.typography import POINT, Typographer
 from inkcast.page.voices import Body, Voice, mouth
 
+_TAIL_GAP = 0.8  # millimetres between a tail from outside and the faces it passes
+_FAR = 1000.0  # millimetres, more than any panel is wide
 _TIP_GAP, _TRAIL_GAP = 0.5, 2.0  # millimetres between a tail, or a thought's bubbles, and the face they point at
 
 
@@ -43,7 +47,7 @@ class Letterer:
             ]
             places = place(requests, stage)
             if places is not None:
-                return self._ink(voices, requests, places, bodies, scale, seed)
+                return self._ink(voices, requests, places, bodies, stage, scale, seed)
         return None
 
     def _request(self, voice: Voice, bodies: Sequence[Body], stage: Stage, scale: float, goes_on: bool) -> Request:
@@ -70,6 +74,7 @@ class Letterer:
             oval=voice.kind not in ("caption", "effect"),
             gap=gap,
             corner=voice.kind == "caption",
+            exits=(stage.room[0], stage.room[2]) if voice.outside and stage.faces else (),
         )
 
     def _ink(
@@ -78,13 +83,17 @@ class Letterer:
         requests: Sequence[Request],
         places: Sequence[Place],
         bodies: Sequence[Body],
+        stage: Stage,
         scale: float,
         seed: str,
     ) -> list[Inked]:
         found = []
         for index, (voice, request, spot) in enumerate(zip(voices, requests, places, strict=True)):
             size = self._typographer.size(voice.kind, self._points) * scale * spot.shape.size
-            tip = None if _goes_on(voices, index) else _tip(voice, request, bodies, spot)
+            tip = None
+            if not _goes_on(voices, index):
+                others = [other.box for other in places if other is not spot]
+                tip = _tip(voice, request, bodies, spot, stage, others)
             before = places[index - 1].centre if voice.chained else None
             width = self._width(voice, spot.shape) * size * POINT
             found.append(ink(voice, size, width, spot, tip, before, Random(f"{seed}:{index}")))
@@ -98,13 +107,28 @@ def _goes_on(voices: Sequence[Voice], index: int) -> bool:
     return index + 1 < len(voices) and voices[index + 1].chained
 
 
-def _tip(voice: Voice, request: Request, bodies: Sequence[Body], spot: Place) -> Point | None:
-    if voice.body is None:
-        if request.near is None:
-            return None
-        _, top, _, bottom = spot.box
-        return request.near[0], min(bottom + 0.1 * (bottom - top), request.near[3])
-    return tail_tip(bodies[voice.body], spot.centre, _TRAIL_GAP if voice.kind == "thought" else _TIP_GAP)
+def _tip(
+    voice: Voice, request: Request, bodies: Sequence[Body], spot: Place, stage: Stage, others: Sequence[Box]
+) -> Point | None:
+    if voice.body is not None:
+        return tail_tip(bodies[voice.body], spot.centre, _TRAIL_GAP if voice.kind == "thought" else _TIP_GAP)
+    return None if request.near is None else _way_out(spot, request.near, stage, others)
+
+
+def _way_out(spot: Place, near: Box, stage: Stage, others: Sequence[Box]) -> Point:
+    """Where a tail leaves the panel: by the side `near` if it can, over no face and no other balloon."""
+    x, y = spot.centre
+    _, top, _, bottom = spot.box
+    lowest = min(bottom + 0.1 * (bottom - top), near[3])
+    heights = np.linspace(lowest, max(top - 0.5 * (bottom - top), near[1]), 9)
+    sides = [(side, float(height)) for side in (near[0], stage.room[0], stage.room[2]) for height in heights]
+    inked = [*(grown(face, _TAIL_GAP) for face in stage.faces), *others]
+
+    def cost(tip: Point) -> float:
+        over = sum(bool(crosses(np.array([x]), np.array([y]), *tip, box)[0]) for box in inked)
+        return over * _FAR + (tip[0] != near[0]) * _FAR / 4 + math.dist(tip, (x, lowest))
+
+    return min([*sides, (x, stage.room[1]), (x, stage.room[3])], key=cost)
 
 
 def tail_tip(body: Body, centre: Point, gap: float = _TIP_GAP) -> Point:

@@ -28,7 +28,8 @@ class Request:
     `near` is the face or place it belongs to, `target` what its tail points at (none for the first parts of a speech)
     and `own` the index of that face; `chained` requests continue the one before. `ordered` ones are read in sequence;
     `oval` ones may reach into the corners of what they must not cover. `gap` is the wished distance (mm) to `near`.
-    `corner` draws a caption to the corner where reading starts.
+    `corner` draws a caption to the corner where reading starts. A voice from outside has `exits`: the sides of the
+    panel (x) by which its tail may leave.
     """
 
     shapes: tuple[Shape, ...]
@@ -41,6 +42,7 @@ class Request:
     oval: bool = True
     gap: float = 5.0
     corner: bool = False
+    exits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,12 @@ def _alone(request: Request, boxes: Array, stage: Stage, waiting: float) -> Arra
                 if index != request.own:
                     cost = cost + 4.0 * crosses(centre_x, centre_y, *request.target, grown(other, 0.8))
                     cost = cost + 0.12 * np.clip(gap - _gaps(boxes, other) + 2.0, 0.0, 10.0)
+        if request.exits:
+            blocked = [
+                np.any([crosses(centre_x, centre_y, side, centre_y, grown(face, 0.8)) for face in stage.faces], axis=0)
+                for side in request.exits
+            ]
+            cost = cost + 4.0 * np.all(blocked, axis=0)
     return cost
 
 
