@@ -13,7 +13,9 @@ from tests import tiny
 
 from inkcast.engines.any_story.weights import ROUTER_SIZE, SUBJECT_SIZE
 from inkcast.errors import TrainingError
-from inkcast.training.any_story import Parameters
+from inkcast.training.any_story import AnyStoryTraining, Parameters
+from inkcast.training.data.building import build
+from inkcast.training.data.toon import toon_items
 from inkcast.training.diffusion import min_snr, min_snr_noise
 from inkcast.training.objective import build_objective
 from inkcast.training.pairs import Pairs, read_manifest
@@ -75,6 +77,21 @@ def test_a_dry_run_of_both_recipes(folder: Path, tiny_base_folder: Path, tmp_pat
         assert len(lines) == 2
         assert all(np.isfinite(line["loss"]) for line in lines)
     assert "route" in lines[-1]
+
+
+def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "shards"
+    build(toon_items("subjects", 3, 64), "subjects", data)
+    settings = tiny_settings(data, tiny_base_folder, tmp_path / "run")
+    qformer = [f"parameters.qformer.{value}" for value in SMALL]
+    recipe = load_recipe(RECIPES / "any-story-stage1-sdxl.toml", [*settings, *qformer, "parameters.tokens=4"])
+    objective: AnyStoryTraining = build_objective(recipe, torch.device("cpu"))  # type: ignore[assignment]
+    sample = objective.source[0]
+    assert sample["picture"].shape[-1] == objective.base.side
+    assert sample["present"].sum() == 1
+    assert "tokens_2" in sample
+    batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
+    assert torch.isfinite(objective.module(batch)["loss"])
 
 
 def test_the_recipes_are_at_the_papers_sizes() -> None:

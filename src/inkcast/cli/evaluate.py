@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -209,6 +210,60 @@ def routing(
     with showing_progress() as report:
         found = evaluate_routing(out, choices, renders, levels, report=report)
     typer.echo(f"finer layers: {found.finer}; {out}")
+
+
+@app.command()
+def evidence(
+    out: Annotated[Path, typer.Option("--out", help="A folder for each claim, and evidence.html.")] = Path("evidence"),
+    claim: Annotated[list[str] | None, typer.Option("--claim", help="Claims to test; left out: all.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Only list the claims, and what each needs.")] = False,
+    base: Base = "toon",
+    other_base: Annotated[
+        Path | None, typer.Option("--sd-base", help="A toon base of family sd, for the claim about bases.")
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Where `inkcast train` left its runs.")] = Path("runs"),
+    eyes: Eyes = None,
+    count: Annotated[int, typer.Option(min=1, help="Pictures of each number of people; renders for maps.")] = 64,
+    learn: Annotated[int, typer.Option(min=1, help="Steps in which StableIdentity learns a face.")] = 500,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Fresh engine parts: tries an experiment out.")
+    ] = False,
+    steps: Steps = 25,
+    guidance: Guidance = 5.0,
+    batch: Batch = 16,
+    seed: Seed = 20_000,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """The papers' claims as experiments: each a table, a figure and a page; says what needs weights first."""
+    from inkcast.assets import toon_weights
+    from inkcast.evaluation.evidence.claims import CLAIMS
+    from inkcast.evaluation.evidence.lab import Lab
+    from inkcast.evaluation.evidence.running import gather_evidence, listing
+    from inkcast.evaluation.measuring import open_base
+    from inkcast.evaluation.toon_base import Eyes as Seeing
+
+    names = claim or [one.name for one in CLAIMS]
+    choices = _choices(base, None, seed, steps, guidance, batch, device, dtype, 0, overwrite)
+    with showing_progress() as report:
+        lab = Lab(
+            open_base(choices, "float32"),
+            runs,
+            untrained,
+            count,
+            seed,
+            choices.batching,
+            learn,
+            None if other_base is None else open_base(replace(choices, base=str(other_base)), "float32"),
+        )
+        if listed:
+            typer.echo(listing(names, lab))
+            return
+        found = gather_evidence(names, lab, Seeing(eyes or toon_weights()), out, overwrite=overwrite, report=report)
+    for name, outcome in found.items():
+        typer.echo(f"{name}: {len(outcome.rows)} figures" + "".join(f"; {a} {n}" for a, n in outcome.lacking.items()))
+    typer.echo(str(out / "evidence.html"))
 
 
 @app.command()

@@ -20,6 +20,9 @@ METRICS = {
     "found": Metric("people found", "share of the cast that the detector finds"),
     "place": Metric("place", "the oracle reads the place of the prompt"),
     "action": Metric("action", "the oracle sees the action of the prompt"),
+    "pose_copied": Metric(
+        "stands as the reference", "share of the cast that just stands where another action is asked", -1
+    ),
     "face_sim": Metric("Face Sim", "cosine of face vectors, 0 without a face; several people: the least matched one"),
     "face_found": Metric("faces found", "share of expected faces that are there"),
     "clip_t": Metric("CLIP-T", "cosine of picture and prompt"),

@@ -23,6 +23,7 @@ from inkcast.vision.detector import ToonDetector
 
 SECTIONS = {1: "one character", 2: "two characters", 3: "three characters", 4: "four characters"}
 LOOK = "look."
+REFERENCE_POSE = "standing"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ def toon_suite(counts: Mapping[int, int], seed: int) -> ToonSuite:
         for people, count in counts.items()
         for index, case in enumerate(look_cases(count, people, seed))
     }
+    about = (
+        "Drawn characters that nothing was trained on, one 64 px reference each; prompts name kinds, an action and "
+        "a place. People are found by the detector and matched to the cast by attributes; the oracle reads each."
+    )
+    return case_suite("toon", cases, about)
+
+
+def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuite:
+    """A suite of these cases, one section for each number of people."""
     commissions = tuple(
         Commission(
             key,
@@ -51,15 +61,7 @@ def toon_suite(counts: Mapping[int, int], seed: int) -> ToonSuite:
         )
         for key, case in cases.items()
     )
-    return ToonSuite(
-        Suite(
-            "toon",
-            commissions,
-            "Drawn characters that nothing was trained on, one 64 px reference each; prompts name kinds, an action and "
-            "a place. People are found by the detector and matched to the cast by attributes; the oracle reads each.",
-        ),
-        cases,
-    )
+    return ToonSuite(Suite(name, commissions, about), cases)
 
 
 def toon_judges(eyes: Eyes) -> Judges:
@@ -101,6 +103,7 @@ def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict
         "swap_asked": float(asked),
         "place": float(scene.words["place"] == case.place),
         "action": matched.acting(case.action),
+        "pose_copied": math.nan if case.action == REFERENCE_POSE else matched.acting(REFERENCE_POSE),
     }
     for name in SCORED:
         right = [

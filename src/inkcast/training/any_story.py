@@ -38,6 +38,9 @@ from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
 from inkcast.toon.dataset import sample_look
+from inkcast.training.data.augment import Augmentation
+from inkcast.training.data.reading import Reading, open_shards
+from inkcast.training.data.shards import INDEX
 from inkcast.training.engine_loss import EngineLoss
 from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
@@ -73,7 +76,7 @@ class RouterTable(Table):
 class Parameters(Table):
     """Where base, pictures and image encoder lie, what is trained, how pictures and references vary.
 
-    Pictures come from `cache` (the drawn world's latents) or `data` (a folder with pairs.jsonl).
+    Pictures come from `cache` (the drawn world's latents) or `data` (a folder of shards, or one with pairs.jsonl).
     `encoders` is the folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
     share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
     without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
@@ -230,6 +233,10 @@ def plain_source(parameters: Parameters, recipe: Recipe, base: Backbone) -> Sour
     if parameters.data is not None and parameters.cache is None:
         side = base.side // base.vae_scale_factor
         shape = (int(base.unet.config.in_channels), side, side)
+        if (parameters.data / INDEX).is_file():
+            plain = Augmentation(share=0.0)  # `Varied` turns, crops and pads
+            reading = Reading(side=base.side, latent_shape=shape, augmentation=plain, **shared)
+            return open_shards(parameters.data, base.tokenizers, reading)
         return Pairs(folder=parameters.data, tokenizers=base.tokenizers, side=base.side, latent_shape=shape, **shared)
     raise TrainingError(f"recipe {recipe.name}: give parameters.cache (drawn pictures) or parameters.data, not both")
 

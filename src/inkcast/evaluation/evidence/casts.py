@@ -1,0 +1,60 @@
+"""Who is drawn in an experiment: usual casts, look-alikes, everybody doing something, every kind and skin tone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inkcast.evaluation.toon_looks import LookCase, look_cases
+from inkcast.toon.dataset import sample_look
+from inkcast.toon.world import CREATURES, HUMANS, SKINS, Look
+
+if TYPE_CHECKING:
+    from inkcast.evaluation.evidence.lab import Lab
+
+MOVING = ("waving", "pointing", "sitting", "reading", "jumping", "dancing", "cheering", "running")
+
+
+def usual_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """One and two characters, as the suite `toon` draws them."""
+    return {f"{n}/{k}": case for n in (1, 2) for k, case in enumerate(look_cases(lab.count, n, lab.seed))}
+
+
+def look_alikes(lab: Lab) -> Mapping[str, LookCase]:
+    """One character, and two of one kind."""
+    cases = dict(usual_cases(lab))
+    for key, case in cases.items():
+        if len(case.cast) == 2:
+            first = case.cast[0]
+            rng = np.random.default_rng([lab.seed, case.seed])
+            cases[key] = replace(case, cast=(first, sample_look(rng, "test", first.kind)))
+    return cases
+
+
+def action_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """One character each, never just standing, as references stand."""
+    return {
+        f"1/{k}": replace(case, action=MOVING[k % len(MOVING)])
+        for k, case in enumerate(look_cases(lab.count, 1, lab.seed))
+    }
+
+
+def kind_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """One character each: girls and boys of every skin tone in turn with creatures of every kind."""
+    cases = {}
+    for k, case in enumerate(look_cases(lab.count, 1, lab.seed)):
+        rng, half = np.random.default_rng([lab.seed, case.seed]), k // 2
+        skin = tuple(SKINS)[half // 2 % len(SKINS)]
+        wanted = HUMANS[half % 2] if k % 2 else CREATURES[half % len(CREATURES)]
+        cases[f"1/{k}"] = replace(case, cast=(_look(rng, wanted, skin),))
+    return cases
+
+
+def _look(rng: np.random.Generator, kind: str, skin: str) -> Look:
+    while True:
+        look = sample_look(rng, "test", kind)
+        if not look.human or look.body == skin:
+            return look

@@ -1,0 +1,236 @@
+"""What the papers claim, and how each claim is put to the test on unseen drawn characters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from inkcast.engines.any_story.options import Options, RouterMode
+from inkcast.engines.engine import Engine
+from inkcast.engines.stable_identity.learn import Learning
+from inkcast.errors import UsageError
+from inkcast.evaluation.evidence import lab as labs
+from inkcast.evaluation.evidence.casts import action_cases, kind_cases, look_alikes, usual_cases
+from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.toon_looks import LookCase
+
+SD_LIKE = "like SD 2.1"
+
+Cases = Callable[[Lab], Mapping[str, LookCase]]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison. `make` builds the engine from `run`'s weights (None: the run needs none, or the lab is
+    untrained); `training` is what makes the run, after `inkcast train`."""
+
+    name: str
+    make: Callable[[Lab, Path | None], Engine]
+    engine: str = ""
+    run: str = ""
+    training: str = ""
+
+    def weights(self, lab: Lab) -> Path | None:
+        return None if lab.untrained or not self.run else lab.weights(self.engine, self.run)
+
+    def lacks(self, lab: Lab) -> str:
+        """What to do before this arm can be measured; empty where nothing is missing."""
+        if self.name == SD_LIKE and lab.other_base is None:
+            return "a toon base of family sd: give --sd-base"
+        if lab.untrained or not self.run or self.weights(lab) is not None:
+            return ""
+        return f"inkcast train {self.training}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`says` is what the paper shows; `chief` the metrics that decide, in the order of the table."""
+
+    name: str
+    paper: str
+    says: str
+    arms: tuple[Arm, ...] = ()
+    cases: Cases = usual_cases
+    chief: tuple[str, ...] = ("looks", "swap_rate", "place", "action")
+    kind: Literal["drawn", "routing", "parameters"] = "drawn"
+
+
+def _any_story(name: str, options: Options) -> Arm:
+    return Arm(
+        name,
+        lambda lab, folder: labs.any_story(lab, folder, options),
+        "any-story",
+        "any-story-stage2-toon",
+        "recipes/any-story-stage1-toon.toml, then recipes/any-story-stage2-toon.toml",
+    )
+
+
+def _router(name: str, mode: RouterMode) -> Arm:
+    return _any_story(name, Options(router=mode))
+
+
+def _story_maker(name: str, run: str = "", change: str = "", *, lora: float = 1.0, background: bool = True) -> Arm:
+    recipe = "recipes/story-maker-toon.toml"
+    return Arm(
+        name,
+        lambda lab, folder: labs.story_maker(lab, folder, lora=lora, background=background),
+        "story-maker",
+        f"story-maker-toon{run}",
+        f"{recipe} --set name=story-maker-toon{run} --set {change} --set export=runs/story-maker-toon{run}/delivered"
+        if run
+        else recipe,
+    )
+
+
+def _stable_identity(name: str, **changes: float | bool) -> Arm:
+    def make(lab: Lab, _: Path | None) -> Engine:
+        return labs.stable_identity(lab, replace(lab.learning, **changes))  # type: ignore[arg-type]
+
+    return Arm(name, make, "stable-identity")
+
+
+def _longer(factor: float) -> Arm:
+    def make(lab: Lab, _: Path | None) -> Engine:
+        learning: Learning = replace(lab.learning, steps=max(1, round(lab.learning.steps * factor)))
+        return labs.stable_identity(lab, learning)
+
+    return Arm(f"{factor:g} x the steps", make, "stable-identity")
+
+
+def _other_base() -> Arm:
+    def make(lab: Lab, _: Path | None) -> Engine:
+        return labs.stable_identity(lab, lab.learning, lab.other_base)
+
+    return Arm(SD_LIKE, make, "stable-identity")
+
+
+USUAL = _story_maker("StoryMaker")
+ANY_STORY = "AnyStory, arXiv 2501.09503"
+STORY_MAKER = "StoryMaker, arXiv 2409.12576"
+STABLE = "StableIdentity, arXiv 2401.15975"
+COMIC = "the comic generator"
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "any-story-encoders",
+        f"{ANY_STORY}, Fig. 3",
+        "CLIP tokens alone keep a subject roughly, ReferenceNet adds the details: both together keep most.",
+        (
+            _any_story("CLIP alone", Options(reference_strength=0.0)),
+            _any_story("ReferenceNet alone", Options(subject_scale=0.0)),
+            _any_story("both", Options()),
+        ),
+    ),
+    Claim(
+        "any-story-router",
+        f"{ANY_STORY}, Fig. 4",
+        "Without the router look-alikes blend, and a single subject's pictures lose their background.",
+        (_router("router off", "off"), _router("router on", "refined")),
+        look_alikes,
+    ),
+    Claim(
+        "any-story-routes",
+        f"{ANY_STORY}, Fig. 5",
+        "Routing maps find each subject in every layer, from the first steps on.",
+        (_router("refined", "refined"),),
+        kind="routing",
+    ),
+    Claim(
+        "any-story-refining",
+        f"{ANY_STORY}, Fig. 6",
+        "Maps refined by masked cross-attention fit the subjects better than coarse ones.",
+        (_router("coarse", "coarse"), _router("refined", "refined")),
+        kind="routing",
+    ),
+    Claim(
+        "any-story-parameters",
+        f"{ANY_STORY}, Table 1",
+        "Without cross-attention ReferenceNet has 2.02 instead of 2.57 billion parameters.",
+        kind="parameters",
+    ),
+    Claim(
+        "story-maker-attention-loss",
+        f"{STORY_MAKER}, section 4.7",
+        "Attention maps held to masks keep people from blending into each other and into the background.",
+        (_story_maker("without the loss", "-no-attention-loss", "parameters.attention_weight=0"), USUAL),
+    ),
+    Claim(
+        "story-maker-background",
+        f"{STORY_MAKER}, section 4.3",
+        "Learned background tokens keep characters out of the background.",
+        (_story_maker("without", "-no-background", "parameters.background=false", background=False), USUAL),
+    ),
+    Claim(
+        "story-maker-pose",
+        f"{STORY_MAKER}, section 4.5",
+        "Trained with a pose ControlNet, characters take the pose that the words ask for, not the reference's.",
+        (_story_maker("without poses in training", "-no-pose", "parameters.poses=false"), USUAL),
+        action_cases,
+        ("action", "pose_copied", "looks"),
+    ),
+    Claim(
+        "story-maker-lora",
+        f"{STORY_MAKER}, section 4.6",
+        "LoRA on every attention raises fidelity and quality.",
+        (
+            _story_maker("trained without", "-no-lora", "parameters.lora=false"),
+            _story_maker("taken out", lora=0.0),
+            USUAL,
+        ),
+    ),
+    Claim(
+        "stable-identity-loss",
+        f"{STABLE}, section 3.4; {COMIC}, section 3",
+        "Judging little noised steps by the picture keeps a face better than judging all by the noise (alpha 0).",
+        (
+            _stable_identity("plain", alpha=0.0),
+            _stable_identity("alpha 0.4", alpha=0.4),
+            _stable_identity("alpha 0.5", alpha=0.5),
+            _stable_identity("alpha 0.6", alpha=0.6),
+        ),
+        chief=("looks", "place", "action"),
+    ),
+    Claim(
+        "stable-identity-prior",
+        f"{STABLE}, section 3.3",
+        "Words laid into the space of famous names (AdaIN) can be used in any prompt; without it they overrule it.",
+        (_stable_identity("without AdaIN", prior=False), _stable_identity("with AdaIN")),
+        chief=("looks", "place", "action"),
+    ),
+    Claim(
+        "stable-identity-editability",
+        f"{STABLE}, section 4.3; {COMIC}",
+        "Learning longer trades obedience to the prompt for identity.",
+        tuple(_longer(factor) for factor in (0.2, 0.5, 1.0, 2.0)),
+        chief=("looks", "place", "action"),
+    ),
+    Claim(
+        "bases",
+        f"{COMIC}, Fig. 9 and 10",
+        "A base like SDXL (two text encoders) follows prompts and keeps faces better than one like SD 2.1.",
+        (_other_base(), _stable_identity("like SDXL")),
+        chief=("looks", "place", "action"),
+    ),
+    Claim(
+        "bias",
+        f"{COMIC}, limits",
+        "No kind and no skin tone is kept less well than another; the comic generator says that its model fails here.",
+        (
+            _router("any-story", "refined"),
+            replace(USUAL, name="story-maker"),
+            Arm("ip-adapter", labs.ip_adapter, "ip-adapter", "ip-adapter-toon", "recipes/ip-adapter-toon.toml"),
+        ),
+        kind_cases,
+        ("looks", "found"),
+    ),
+)
+
+
+def claim_named(name: str) -> Claim:
+    """Raises `UsageError` listing the claims."""
+    for claim in CLAIMS:
+        if claim.name == name:
+            return claim
+    raise UsageError(f"unknown claim {name!r}: use one of {', '.join(claim.name for claim in CLAIMS)}")

@@ -1,0 +1,94 @@
+"""A claim put to the test by drawing: every arm draws the same casts, prompts and seeds, the oracle reads them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from einops import rearrange
+from PIL import Image
+
+from inkcast.evaluation.evidence.claims import Claim
+from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
+from inkcast.evaluation.evidence.painters import painters, ready
+from inkcast.evaluation.judging import JudgeScorer
+from inkcast.evaluation.results import Results
+from inkcast.evaluation.running import run_suite
+from inkcast.evaluation.suites import read
+from inkcast.evaluation.toon_base import Eyes
+from inkcast.evaluation.toon_report import with_references
+from inkcast.evaluation.toon_suite import ToonScorer, by_trait, case_suite, toon_judges
+from inkcast.events import Report, unheard
+from inkcast.images import save_png
+
+COLUMNS = 8
+
+
+def draw_claim(
+    claim: Claim, lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool = False, report: Report = unheard
+) -> Outcome:
+    """Into the folder `out`: evaluation.json, evaluation.csv, report.html, pictures/ and figure.png."""
+    arms = ready(claim, lab)
+    chosen = case_suite(claim.name, claim.cases(lab), f"{claim.paper}. {claim.says} {untrained_note(lab)}")
+    scorer = ToonScorer(JudgeScorer(toon_judges(eyes)), eyes.oracle, eyes.detector, chosen.cases)
+    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm not in arms}
+    facts: dict[str, Any] = {
+        "base": lab.base.name,
+        "base_digest": lab.base.digest,
+        "weights": "untrained" if lab.untrained else "trained",
+        "seed": lab.seed,
+        "count": lab.count,
+        **asdict(lab.batching),
+        "learning": asdict(lab.learning),
+        "arms": [arm.name for arm in arms],
+        **lacking,
+    }
+
+    def traits(seen: Any) -> Any:
+        return by_trait(chosen.cases, chosen.suite.commissions, seen)
+
+    results = run_suite(
+        chosen.suite,
+        painters(claim, lab),
+        scorer,
+        out,
+        facts,
+        overwrite=overwrite,
+        report=report,
+        extra=traits if claim.name == "bias" else None,
+    )
+    save_png(Image.fromarray(figure(results, chosen.cases)), out / "figure.png")
+    return Outcome(rows(claim, results), lacking)
+
+
+def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
+    """The chief metrics of every section and arm; of the bias check the means by trait as well."""
+    found = [
+        Row(section, painter, metric, row[metric])
+        for section, table in results.tables.items()
+        if section != "all"
+        for painter, row in table.items()
+        for metric in claim.chief
+        if metric in row
+    ]
+    found += [
+        Row(f"{trait}: {value}", painter, "looks", estimate)
+        for painter, traits in results.extras.items()
+        for trait, values in traits.items()
+        for value, estimate in values.items()
+    ]
+    return tuple(found)
+
+
+def figure(results: Results, cases: Any) -> np.ndarray:
+    """References above, then a line of pictures per arm, words alone first."""
+    chosen = list(range(min(COLUMNS, len(results.suite.commissions))))
+    if len(results.suite.commissions) > COLUMNS:  # of every section as many
+        chosen = [int(k) for k in np.linspace(0, len(results.suite.commissions) - 1, COLUMNS)]
+    casts = [cases[results.suite.commissions[k].key].cast for k in chosen]
+    drawn = [np.stack([read(one.paths[k]) for k in chosen]) for one in results.shown]
+    together = rearrange(np.stack(drawn), "arms n h w c -> n (arms h) w c")
+    return with_references(casts, together, together.shape[2] // 2)

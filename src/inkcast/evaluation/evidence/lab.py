@@ -1,0 +1,116 @@
+"""Where experiments take their engines from: trained weights, or untrained parts to try an experiment out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from inkcast.engines.any_story.engine import AnyStory
+from inkcast.engines.any_story.options import Options as AnyStoryOptions
+from inkcast.engines.any_story.router import RouterSize
+from inkcast.engines.any_story.weights import fresh_parts, load_parts
+from inkcast.engines.engine import Engine
+from inkcast.engines.ip_adapter.engine import IpAdapter
+from inkcast.engines.ip_adapter.weights import fresh_adapter as fresh_adapter_of
+from inkcast.engines.ip_adapter.weights import load_adapter as load_adapter_of
+from inkcast.engines.stable_identity.engine import StableIdentity
+from inkcast.engines.stable_identity.learn import Learning
+from inkcast.engines.stable_identity.weights import find_eyes
+from inkcast.engines.story_maker.engine import StoryMaker, find_faces
+from inkcast.engines.story_maker.eyes import Eyes, Preparation
+from inkcast.engines.story_maker.options import Options as StoryMakerOptions
+from inkcast.engines.story_maker.weights import FILE, fresh_adapter, load_adapter
+from inkcast.evaluation.batches import Batching
+from inkcast.sdxl.backbone import Backbone
+from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
+from inkcast.sdxl.resampler import ResamplerSize
+from inkcast.training.story_maker import Sizes
+from inkcast.training.story_maker_ablations import PeopleAlone
+from inkcast.vision.face import TOON_ZOOM
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A base, where training left its runs, and how much is drawn.
+
+    `count` pictures of each number of people; a face is learned in `learning_steps`. `untrained` takes fresh parts for
+    every engine: the figures then say nothing, but everything runs. `other_base` is of family sd.
+    """
+
+    base: Backbone
+    runs: Path = Path("runs")
+    untrained: bool = False
+    count: int = 64
+    seed: int = 20_000
+    batching: Batching = field(default_factory=Batching)
+    learning_steps: int = 500
+    other_base: Backbone | None = None
+
+    def weights(self, engine: str, run: str) -> Path | None:
+        """A run's export; for the run that the shipped weights come from also those."""
+        export = self.runs / run / "export"
+        if export.is_dir():
+            return export
+        shipped = None if self.base.folder is None else self.base.folder / "engines" / engine
+        return shipped if run in SHIPPED and shipped is not None and shipped.is_dir() else None
+
+    @property
+    def learning(self) -> Learning:
+        """As the engine learns by itself."""
+        return Learning(steps=self.learning_steps)
+
+    @property
+    def encoder(self) -> ImageEncoder:
+        return load_image_encoder(self.base.part("image_encoder"), device=self.base.device, dtype=self.base.dtype)
+
+
+SHIPPED = ("any-story-stage2-toon", "story-maker-toon", "ip-adapter-toon")
+
+
+def any_story(lab: Lab, folder: Path | None, options: AnyStoryOptions) -> Engine:
+    encoder = lab.encoder
+    if folder is not None:
+        return AnyStory(lab.base, encoder, load_parts(lab.base, folder), options=options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        channels = lab.base.unet.config.cross_attention_dim
+        subject = ResamplerSize(encoder.channels, channels, 64, 2, 2, 32, 16, 2)
+        router = RouterSize(replace(subject, out_channels=64, queries=1), 2, 32)
+        parts = fresh_parts(lab.base, subject, router)
+    return AnyStory(lab.base, encoder, parts, options=options)
+
+
+def story_maker(lab: Lab, folder: Path | None, *, lora: float = 1.0, background: bool = True) -> Engine:
+    clip, faces, options = lab.encoder, find_faces(lab.base), StoryMakerOptions(lora_scale=lora)
+    preparation = Preparation("square", TOON_ZOOM)
+    if folder is not None:
+        adapter, facts = load_adapter(lab.base.unet, folder / FILE)
+        preparation = facts.preparation
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            channels = lab.base.unet.config.cross_attention_dim
+            size = Sizes(channels=64, depth=1, id_hidden=64).perceiver(clip.channels, channels, faces.dim, people=3)
+            adapter = fresh_adapter(lab.base.unet, size, rank=4)
+    engine = StoryMaker(lab.base, Eyes(clip, faces, preparation=preparation), adapter, options=options)
+    return engine if background else PeopleAlone(engine)
+
+
+def ip_adapter(lab: Lab, folder: Path | None) -> Engine:
+    encoder = lab.encoder
+    if folder is not None:
+        return IpAdapter(lab.base, encoder, load_adapter_of(lab.base, folder / "adapter.safetensors"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        channels = lab.base.unet.config.cross_attention_dim
+        adapter = fresh_adapter_of(lab.base, ResamplerSize(encoder.channels, channels, 64, 1, 2, 32, 4, 2))
+    return IpAdapter(lab.base, encoder, adapter)
+
+
+def stable_identity(lab: Lab, learning: Learning, base: Backbone | None = None) -> Engine:
+    """Learns every character anew; on another base with the eyes of the lab's."""
+    return StableIdentity(base or lab.base, find_eyes(lab.base), learning=learning)

@@ -1,0 +1,46 @@
+"""What came out of one claim's experiment, as rows of a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inkcast.evaluation.intervals import Estimate
+
+if TYPE_CHECKING:
+    from inkcast.evaluation.evidence.lab import Lab
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number: where it was measured, of which arm, and what it is."""
+
+    section: str
+    arm: str
+    metric: str
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`lacking`: arm -> what it needs before it can be measured."""
+
+    rows: tuple[Row, ...] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+
+def untrained_note(lab: Lab) -> str:
+    return "The engines' parts are UNTRAINED: these figures say nothing about the claim." if lab.untrained else ""
+
+
+def as_csv(outcome: Outcome) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["section", "arm", "metric", "mean", "low", "high", "count"])
+    for row in outcome.rows:
+        value = row.value
+        writer.writerow([row.section, row.arm, row.metric, value.mean, value.low, value.high, value.count])
+    return stream.getvalue()

@@ -1,0 +1,91 @@
+"""AnyStory's Fig. 5 and 6: routing maps against true masks, and the maps themselves."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from inkcast.engines.any_story.routes import layer_maps, routes_picture
+from inkcast.engines.engine import Engine
+from inkcast.evaluation.evidence.claims import Claim
+from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
+from inkcast.evaluation.evidence.pages import page
+from inkcast.evaluation.evidence.painters import ready
+from inkcast.evaluation.figures import bars, picture_address
+from inkcast.evaluation.report import image
+from inkcast.evaluation.routing import Routing, RoutingCase, measure_routing, routing_cases, timesteps, traced
+from inkcast.evaluation.suites import STYLE
+from inkcast.evaluation.toon_looks import character_of
+from inkcast.events import Progress, Report, unheard
+from inkcast.files import write_text
+from inkcast.images import save_png
+from inkcast.sdxl.attention import AttentionTrace
+from inkcast.sdxl.layers import execution_order
+
+LEVELS = 5
+
+
+def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) -> Outcome:
+    """Into the folder `out`: report.html and figure.png, per arm a block of subjects (down) by noise levels."""
+    cases, at = routing_cases(lab.count, lab.seed, lab.base.side), timesteps(LEVELS)
+    rows: list[Row] = []
+    pictures: list[Image.Image] = []
+    for arm in ready(claim, lab):
+        engine = arm.make(lab, arm.weights(lab))
+        found = measure_routing(
+            lab.base,
+            engine,
+            cases,
+            at,
+            lambda done, name=arm.name: report(Progress(name, done, len(cases))),  # type: ignore[misc]
+        )
+        rows += _rows(arm.name, found)
+        pictures.append(_maps(lab, engine, cases[0], at))
+    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
+    if not pictures:
+        return Outcome((), lacking)
+    figure = _stacked(pictures)
+    save_png(figure, out / "figure.png")
+    finer = {row.arm: row.value for row in rows if row.section == "finer layers"}
+    notes = "".join(f"<p>{html.escape(f'{name} {need}')}</p>" for name, need in lacking.items())
+    body = f"<p>{untrained_note(lab)}</p>{notes}{bars(finer, 'Mean IoU, finer layers')}"
+    shown = image(picture_address(figure, 1600), "routing maps")
+    write_text(out / "report.html", page(claim, body + shown, rows))
+    return Outcome(tuple(rows), lacking)
+
+
+def _rows(arm: str, found: Routing) -> list[Row]:
+    return [
+        Row("finer layers", arm, "routing IoU", found.finer),
+        *(Row(f"finer layers, t = {step}", arm, "routing IoU", one) for step, one in found.steps.items()),
+        *(Row(layer, arm, "routing IoU", one) for layer, one in found.layers.items()),
+    ]
+
+
+@torch.no_grad()
+def _maps(lab: Lab, engine: Engine, case: RoutingCase, at: tuple[int, ...]) -> Image.Image:
+    people = [character_of(look, k) for k, look in enumerate(case.looks)]
+    size = (lab.base.side // lab.base.vae_scale_factor,) * 2
+    with engine.active():
+        made = engine.condition(case.panel, {one.id: engine.encode(one) for one in people}, STYLE)
+        steps = []
+        for timestep in reversed(at):
+            trace = AttentionTrace()
+            trace.routing = dict(
+                traced(lab.base, made.positive, case, made.prompt.pooled, made.prompt.positive, timestep)
+            )
+            steps.append(layer_maps(trace, execution_order(lab.base.unet), size))
+    return routes_picture(steps)
+
+
+def _stacked(pictures: list[Image.Image]) -> Image.Image:
+    whole = Image.new("RGB", (max(one.width for one in pictures), sum(one.height + 12 for one in pictures)), "white")
+    top = 0
+    for one in pictures:
+        whole.paste(one, (0, top))
+        top += one.height + 12
+    return whole

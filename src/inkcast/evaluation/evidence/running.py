@@ -1,0 +1,95 @@
+"""What `inkcast evaluate evidence` does: claims one after the other, then one table of them all."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from inkcast.evaluation.evidence.claims import Claim, claim_named
+from inkcast.evaluation.evidence.drawing import draw_claim
+from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.evidence.outcome import Outcome, as_csv
+from inkcast.evaluation.evidence.painters import ready
+from inkcast.evaluation.evidence.parameters import count_parameters
+from inkcast.evaluation.evidence.routes import measure_routes
+from inkcast.evaluation.report import STYLE, cell, table
+from inkcast.evaluation.toon_base import Eyes, without_nan
+from inkcast.events import Note, Report, unheard
+from inkcast.files import write_text
+
+
+def gather_evidence(
+    names: Sequence[str], lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool = False, report: Report = unheard
+) -> Mapping[str, Outcome]:
+    """Each claim into a folder of its name under `out`, and `evidence.html` beside them.
+
+    A claim's folder gets `table.json`, `table.csv`, `figure.png` and `report.html`; one whose every arm lacks weights
+    gets a table that says what to train. Raises `UsageError` for an unknown claim, `OutputError` as `run_suite`.
+    """
+    chosen = [claim_named(name) for name in names]
+    outcomes = {}
+    for claim in chosen:
+        outcome = try_claim(claim, lab, eyes, out / claim.name, overwrite=overwrite, report=report)
+        for arm, need in outcome.lacking.items():
+            report(Note(f"{claim.name}, {arm}: {need}"))
+        outcomes[claim.name] = outcome
+        write_text(out / claim.name / "table.csv", as_csv(outcome))
+        write_text(out / claim.name / "table.json", table_json(claim, outcome, untrained=lab.untrained))
+    write_text(out / "evidence.html", overview(chosen, outcomes))
+    return outcomes
+
+
+def listing(names: Sequence[str], lab: Lab) -> str:
+    """A paragraph per claim: what the paper shows, the arms, and what each still needs."""
+    parts = []
+    for claim in map(claim_named, names):
+        arms = [f"    {arm.name}: {_state(arm.lacks(lab))}" for arm in claim.arms] or ["    ready"]
+        parts.append("\n".join([f"{claim.name} ({claim.paper})", f"  {claim.says}", *arms]))
+    return "\n\n".join(parts)
+
+
+def _state(need: str) -> str:
+    return f"needs weights: {need}" if need else "ready"
+
+
+def try_claim(claim: Claim, lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool, report: Report) -> Outcome:
+    if claim.kind == "parameters":
+        return count_parameters(claim, out)
+    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
+    if not ready(claim, lab):
+        return Outcome((), lacking)
+    if claim.kind == "routing":
+        return measure_routes(claim, lab, out, report)
+    return draw_claim(claim, lab, eyes, out, overwrite=overwrite, report=report)
+
+
+def table_json(claim: Claim, outcome: Outcome, *, untrained: bool) -> str:
+    found = {
+        "claim": claim.name,
+        "paper": claim.paper,
+        "says": claim.says,
+        "untrained": untrained,
+        "rows": [asdict(row) for row in outcome.rows],
+        "lacking": dict(outcome.lacking),
+    }
+    return json.dumps(without_nan(found), indent=2, allow_nan=False) + "\n"
+
+
+def overview(claims: Sequence[Claim], outcomes: Mapping[str, Outcome]) -> str:
+    parts = []
+    for claim in claims:
+        outcome = outcomes[claim.name]
+        rows = [
+            [html.escape(row.section), html.escape(row.arm), html.escape(row.metric), cell(row.value)]
+            for row in outcome.rows
+        ]
+        needs = "".join(f"<p>{html.escape(f'{arm}: {need}')}</p>" for arm, need in outcome.lacking.items())
+        title = f"<h2>{html.escape(claim.name)}</h2><p>{html.escape(f'{claim.paper}. {claim.says}')}</p>"
+        parts.append(title + needs + (table(["where", "arm", "what", "value"], rows) if rows else ""))
+    head = f'<meta charset="utf-8"><title>Evidence</title><style>{STYLE}</style>'
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><h1>Evidence</h1>{"".join(parts)}</body></html>\n'
+    )

@@ -1,0 +1,160 @@
+"""Does a stranger get the hero's looks? One member of the cast beside somebody of the same kind whom only the text names.
+
+AnyStory sends whoever is not in the cast to the background (section 3.3). The hero is whoever of those found looks most
+like them; everybody else found is a passer-by. What passers-by share with heroes by chance is what they share where
+words alone draw the same prompts, so an engine is to be held against that, not against zero.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from inkcast.cast.character import CharacterId
+from inkcast.engines.engine import Engine, Member, PanelPrompt
+from inkcast.evaluation.batches import Batching, draw_all
+from inkcast.evaluation.groups import clustered
+from inkcast.evaluation.intervals import Estimate
+from inkcast.evaluation.matching import SCORED, figures, likeness, member_accuracy
+from inkcast.evaluation.oracle import LookReading, OracleReader
+from inkcast.evaluation.toon_base import without_nan
+from inkcast.evaluation.toon_looks import STYLE, WHERE, character_of
+from inkcast.evaluation.toon_report import table
+from inkcast.evaluation.toon_words import plain
+from inkcast.files import replacing_folder, write_text
+from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.dataset import sample_look
+from inkcast.toon.world import PLACES, SOLO_ACTIONS, Look
+from inkcast.vision.detector import ToonDetector
+
+RESULTS = "passers-by.json"
+COPY = 0.75
+"""The share of the hero's attributes from which on a passer-by counts as a copy: kin share less, as a rule."""
+
+
+@dataclass(frozen=True)
+class Encounter:
+    """A hero of the cast, what both do and where, and the picture's seed."""
+
+    hero: Look
+    action: str
+    place: str
+    seed: int
+
+    @property
+    def panel(self) -> PanelPrompt:
+        """ "a girl and a girl waving in the park": the hero is a mention, the other one only words."""
+        noun = f"{'an' if self.hero.kind[0] in 'aeiou' else 'a'} {self.hero.kind}"
+        member = Member(CharacterId("member-0"), self.hero.kind, noun)
+        where = WHERE.get(self.place, f"in the {self.place}")
+        return PanelPrompt((member.id, f" and {noun} {self.action} {where}"), (member,))
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What the oracle reads of one picture. `hero` is the share of the hero's attributes that the likest person has, NaN
+    where nobody was found; `strangers` those that each of the others has."""
+
+    hero: float
+    strangers: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PassersBy:
+    """Figures of one painter: of heroes, of passers-by, and the share of passers-by that are copies. `met` is the share of
+    pictures that show a passer-by at all."""
+
+    painter: str
+    hero: Estimate
+    stranger: Estimate
+    copies: Estimate
+    met: Estimate
+
+
+def encounters(count: int, seed: int) -> list[Encounter]:
+    """Heroes of the test split."""
+    cases = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, 7, index])
+        hero = sample_look(rng, "test")
+        action, place = str(rng.choice(SOLO_ACTIONS)), str(rng.choice(PLACES))
+        cases.append(Encounter(hero, action, place, int(rng.integers(2**31))))
+    return cases
+
+
+def meeting(hero: Look, readings: Sequence[LookReading]) -> Meeting:
+    """Of one picture's people; the likest to the hero is the hero."""
+    if not readings:
+        return Meeting(math.nan, ())
+    order = sorted(readings, key=lambda reading: -likeness(hero, reading))
+    first, *others = (member_accuracy(hero, reading) for reading in order)
+    return Meeting(first, tuple(others))
+
+
+def counted(painter: str, meetings: Sequence[Meeting]) -> PassersBy:
+    """Over all pictures; passers-by of one picture count as one cluster."""
+    rows = [(share, str(number)) for number, one in enumerate(meetings) for share in one.strangers]
+    shares, clusters = [row[0] for row in rows], [row[1] for row in rows]
+    each = [str(number) for number in range(len(meetings))]
+    return PassersBy(
+        painter,
+        clustered([one.hero for one in meetings], each),
+        clustered(shares, clusters),
+        clustered([float(share >= COPY) for share in shares], clusters),
+        clustered([float(bool(one.strangers)) for one in meetings], each),
+    )
+
+
+def measure_passers_by(
+    base: Backbone,
+    engine: Engine | None,
+    oracle: OracleReader,
+    detector: ToonDetector,
+    cases: Sequence[Encounter],
+    batching: Batching,
+    progress: Callable[[int], None] = lambda drawn: None,
+) -> PassersBy:
+    """Draws every encounter with the engine (None: words alone) and counts."""
+    with nullcontext() if engine is None else engine.active():
+        made = []
+        for case in cases:
+            if engine is None:
+                made.append(plain(base, case.panel.wording(STYLE)))
+                continue
+            person = character_of(case.hero, 0)
+            made.append(engine.condition(case.panel, {person.id: engine.encode(person)}, STYLE))
+        pictures = draw_all(base, made, [case.seed for case in cases], batching, progress)
+    return judged(engine.name if engine else "text only", cases, pictures, oracle, detector)
+
+
+def judged(
+    painter: str,
+    cases: Sequence[Encounter],
+    pictures: UInt8[np.ndarray, "n h w 3"],
+    oracle: OracleReader,
+    detector: ToonDetector,
+) -> PassersBy:
+    """What the oracle reads off the people that the detector finds in each encounter's picture."""
+    readings = figures(oracle, detector, pictures)
+    return counted(painter, [meeting(case.hero, own) for case, own in zip(cases, readings, strict=True)])
+
+
+def write_passers_by(
+    out: Path, found: Sequence[PassersBy], facts: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
+    """`passers-by.json` and `passers-by.md` in the folder `out`. Raises `OutputError` if that holds something else."""
+    rows = [[one.painter, str(one.hero), str(one.stranger), str(one.copies), str(one.met)] for one in found]
+    head = ["drawn by", "hero's attributes right", "passer-by has the hero's", "copies", "pictures with a passer-by"]
+    about = f"Of {len(SCORED)} attributes; a passer-by with {COPY:.0%} of the hero's is a copy."
+    with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
+        figures_ = without_nan({"facts": dict(facts), "passers_by": [asdict(one) for one in found]})
+        write_text(folder / RESULTS, json.dumps(figures_, indent=2, allow_nan=False) + "\n")
+        write_text(folder / "passers-by.md", f"# Passers-by\n\n{about}\n\n{table(head, rows)}")

@@ -1,0 +1,151 @@
+"""The papers' claims as experiments: what each draws, writes, and says when weights are missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests import tiny
+from transformers import CLIPImageProcessorPil
+from typer.testing import CliRunner
+
+from inkcast.cli.evaluate import app
+from inkcast.engines.any_story.options import Options
+from inkcast.engines.any_story.weights import load_parts, save_encoders, save_router
+from inkcast.engines.stable_identity.engine import StableIdentity
+from inkcast.errors import UsageError
+from inkcast.evaluation.batches import Batching
+from inkcast.evaluation.evidence import lab as labs
+from inkcast.evaluation.evidence.casts import kind_cases, look_alikes
+from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
+from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.evidence.painters import painters
+from inkcast.evaluation.evidence.running import gather_evidence, listing
+from inkcast.evaluation.toon_base import Eyes
+from inkcast.evaluation.toon_suite import case_suite
+from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.nets import Detector, FaceEncoder, Judge, Oracle, save_net
+from inkcast.toon.world import CREATURES, SKINS, split_of
+from inkcast.training.story_maker_ablations import PeopleAlone
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Eyes:
+    folder = tmp_path_factory.mktemp("eyes")
+    torch.manual_seed(0)
+    for name, net in (("oracle", Oracle()), ("detector", Detector()), ("face", FaceEncoder()), ("judge", Judge())):
+        save_net(net, folder / name)
+    tiny.image_encoder().save_pretrained(folder / "image_encoder")
+    CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")
+    return Eyes(folder)
+
+
+@pytest.fixture
+def lab(backbone: Backbone, eyes: Eyes, tmp_path: Path) -> Lab:
+    """A tiny random base that finds its companions among the eyes."""
+    base = replace(backbone, folder=eyes.folder)
+    return Lab(base, tmp_path / "runs", True, 2, 7, Batching(steps=1, size=4), learning_steps=1)
+
+
+def test_arms_differ_and_each_draws_under_its_name(lab: Lab) -> None:
+    """Every arm of every claim is drawn; sides of a comparison are not one and the same picture."""
+    for name in ("any-story-encoders", "any-story-router", "story-maker-background"):
+        claim = claim_named(name)
+        cases = list(claim.cases(lab).items())
+        suite = case_suite(name, dict(cases[-1:]), "").suite
+        drawn = {one.name: one.paint(suite.commissions)[0] for one in painters(claim, lab)}
+        assert list(drawn) == ["text-only", *(arm.name for arm in claim.arms)]
+        pictures = [picture.tobytes() for picture in drawn.values()]
+        assert len(set(pictures)) == len(pictures), name
+
+
+def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = gather_evidence(["any-story-refining", "any-story-parameters", "bias"], lab, eyes, out)
+    for name in found:
+        files = {path.name for path in (out / name).iterdir()}
+        assert {"table.json", "table.csv", "figure.png", "report.html"} <= files, name
+        with Image.open(out / name / "figure.png") as figure:
+            assert np.asarray(figure).std() > 0
+        assert 'src="http' not in (out / name / "report.html").read_text()
+    assert json.loads((out / "bias" / "table.json").read_text())["untrained"]
+    assert "UNTRAINED" in (out / "bias" / "report.html").read_text()
+    assert {row.arm for row in found["any-story-refining"].rows} == {"coarse", "refined"}
+    rows = list(csv.DictReader((out / "bias" / "table.csv").open()))
+    assert {row["arm"] for row in rows} == {"text-only", "any-story", "story-maker", "ip-adapter"}
+    assert any(row["section"].startswith("kind: ") for row in rows)
+    assert all(name in (out / "evidence.html").read_text() for name in found)
+
+
+def test_table_one_is_the_papers(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
+    rows = gather_evidence(["any-story-parameters"], lab, eyes, tmp_path)["any-story-parameters"].rows
+    counted = {(row.section, row.arm): row.value.mean for row in rows}
+    for part in ("original ReferenceNet", "simplified ReferenceNet"):
+        assert round(counted[part, "here"], 2) == counted[part, "paper"]
+
+
+def test_without_weights_it_says_what_to_train(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
+    bare = replace(lab, untrained=False)
+    outcome = gather_evidence(["story-maker-lora"], bare, eyes, tmp_path / "out")["story-maker-lora"]
+    assert not outcome.rows
+    assert "parameters.lora=false" in outcome.lacking["trained without"]
+    told = json.loads((tmp_path / "out" / "story-maker-lora" / "table.json").read_text())
+    assert told["lacking"]["StoryMaker"] == "needs weights: inkcast train recipes/story-maker-toon.toml"
+    text = listing([claim.name for claim in CLAIMS], bare)
+    assert "with AdaIN: ready" in text
+    assert "like SD 2.1: needs weights" in text
+
+
+def test_weights_are_found_where_training_left_them(lab: Lab, tmp_path: Path) -> None:
+    fresh = labs.any_story(lab, None, Options())
+    export = tmp_path / "runs" / "any-story-stage2-toon" / "export"
+    save_encoders(fresh.parts, export)  # type: ignore[attr-defined]
+    save_router(fresh.parts.router, export)  # type: ignore[attr-defined]
+    trained = replace(lab, untrained=False)
+    arm = claim_named("any-story-router").arms[0]
+    assert arm.weights(trained) == export
+    assert not arm.lacks(trained)
+    engine = arm.make(trained, export)
+    assert engine.options.router == "off"  # type: ignore[attr-defined]
+    assert load_parts(lab.base, export).router is not None
+
+
+def test_stable_identity_s_arms_learn_differently(lab: Lab) -> None:
+    engines = [
+        arm.make(lab, None)
+        for name in ("stable-identity-loss", "stable-identity-prior")
+        for arm in claim_named(name).arms
+    ]
+    assert all(isinstance(engine, StableIdentity) for engine in engines)
+    assert [engine.learning.alpha for engine in engines[:4]] == [0.0, 0.4, 0.5, 0.6]  # type: ignore[attr-defined]
+    assert [engine.learning.prior for engine in engines[4:]] == [False, True]  # type: ignore[attr-defined]
+    assert isinstance(claim_named("story-maker-background").arms[0].make(lab, None), PeopleAlone)
+
+
+def test_casts_ask_what_the_claim_is_about(lab: Lab) -> None:
+    many = replace(lab, count=64)
+    pairs = [case.cast for case in look_alikes(many).values() if len(case.cast) == 2]
+    assert all(one.kind == other.kind and one != other for one, other in pairs)
+    cases = [case.cast[0] for case in kind_cases(many).values()]
+    assert all(split_of(look) == "test" for look in cases)
+    skins = Counter(look.body for look in cases if look.human)
+    assert set(skins) == set(SKINS)
+    assert max(skins.values()) - min(skins.values()) <= 2
+    assert {look.kind for look in cases} == {"girl", "boy", *CREATURES}
+
+
+def test_an_unknown_claim_and_the_list() -> None:
+    with pytest.raises(UsageError, match="any-story-encoders"):
+        claim_named("nothing")
+    told = (DOCS / "evidence.md").read_text()
+    assert all(f"`{claim.name}`" in told for claim in CLAIMS), "every claim stands in docs/evidence.md"
+    assert "evidence" in CliRunner().invoke(app, ["--help"]).output

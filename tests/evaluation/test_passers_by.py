@@ -1,0 +1,104 @@
+"""A stranger with the hero's looks is counted as one: constructed pictures, and readings written by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inkcast.assets import toon_weights
+from inkcast.evaluation.matching import SCORED
+from inkcast.evaluation.oracle import LookReading
+from inkcast.evaluation.passers_by import Encounter, counted, encounters, judged, meeting, write_passers_by
+from inkcast.evaluation.toon_base import Eyes
+from inkcast.evaluation.toon_looks import STYLE
+from inkcast.toon.dataset import sample_look
+from inkcast.toon.labels import LOOK_HEADS
+from inkcast.toon.renderer import reference_sheet
+from inkcast.toon.world import Look
+
+HERO = sample_look(np.random.default_rng(5), "test", "girl")
+
+
+def reading(look: Look) -> LookReading:
+    """The oracle, certain of every attribute of this look."""
+    values = {name: getattr(look, name, None) for name in LOOK_HEADS}
+    return LookReading(
+        {name: np.array([float(value == values[name]) for value in words]) for name, words in LOOK_HEADS.items()}
+    )
+
+
+def unlike(look: Look, attributes: int) -> Look:
+    """The look with this many of its scored attributes changed."""
+    other = look
+    for name in SCORED[:attributes]:
+        value = next(value for value in LOOK_HEADS[name] if value != getattr(look, name))
+        other = replace(other, **{name: value})
+    return other
+
+
+def test_the_likest_is_the_hero_and_the_others_are_strangers() -> None:
+    stranger = unlike(HERO, 6)
+    found = meeting(HERO, [reading(stranger), reading(HERO)])
+    assert found.hero == 1.0
+    assert found.strangers == pytest.approx((1 - 6 / len(SCORED),))
+    assert math.isnan(meeting(HERO, []).hero)
+    assert meeting(HERO, [reading(stranger)]).strangers == ()
+
+
+def test_copies_are_counted_over_passers_by_not_over_pictures() -> None:
+    twin, stranger = reading(HERO), reading(unlike(HERO, len(SCORED)))
+    meetings = [meeting(HERO, people) for people in ([twin, twin], [twin, stranger, stranger], [twin])]
+    found = counted("any-story", meetings)
+    assert found.hero.value == 1.0
+    assert found.stranger.value == pytest.approx(1 / 3)
+    assert found.copies.value == pytest.approx(1 / 3)
+    assert found.met.value == pytest.approx(2 / 3)
+
+
+def test_only_the_hero_is_a_member_and_both_are_named() -> None:
+    case = Encounter(HERO, "waving", "park", 1)
+    assert case.panel.wording(STYLE) == "a girl and a girl waving in the park"
+    assert len(case.panel.members) == 1
+    first, second = encounters(2, 3), encounters(2, 3)
+    assert first == second
+    assert first[0].hero != first[1].hero
+
+
+@pytest.mark.slow
+def test_the_embedded_eyes_tell_a_copy_from_a_stranger() -> None:
+    """Two figures drawn side by side: the hero twice, and the hero beside somebody unlike them."""
+    eyes = Eyes(toon_weights())
+    heroes = [sample_look(np.random.default_rng([9, n]), "test", "girl") for n in range(6)]
+    strangers = [sample_look(np.random.default_rng([10, n]), "test", "girl") for n in range(6)]
+
+    def pair(left: Look, right: Look) -> np.ndarray:
+        sides = [reference_sheet(look, 128).image[:, 32:96] for look in (left, right)]
+        return np.concatenate(sides, axis=1)
+
+    cases = [Encounter(hero, "waving", "park", 0) for hero in heroes]
+    twins, others = (
+        judged(
+            "drawn",
+            cases,
+            np.stack([pair(*two) for two in zip(heroes, beside, strict=True)]),
+            eyes.oracle,
+            eyes.detector,
+        )
+        for beside in (heroes, strangers)
+    )
+    assert twins.met.value > 0.8
+    assert twins.stranger.value > others.stranger.value + 0.2
+
+
+def test_the_figures_are_written(tmp_path: Path) -> None:
+    found = [counted("text only", [meeting(HERO, [])]), counted("any-story", [meeting(HERO, [reading(HERO)] * 2)])]
+    write_passers_by(tmp_path / "out", found, {"seed": 1})
+    told = json.loads((tmp_path / "out" / "passers-by.json").read_text())
+    assert [one["painter"] for one in told["passers_by"]] == ["text only", "any-story"]
+    assert told["passers_by"][0]["hero"]["value"] is None
+    assert "| any-story |" in (tmp_path / "out" / "passers-by.md").read_text()
