@@ -10,7 +10,7 @@ import pytest
 from tests.easel_fake import FakeEasel, FakeEasels
 from typer.testing import CliRunner
 
-from inkcast.benchmarking import measure
+from inkcast.benchmarking.comic import measure
 from inkcast.cli import app, checks
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.planning import PlannedPanel

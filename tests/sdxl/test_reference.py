@@ -68,12 +68,32 @@ def halves() -> torch.Tensor:
     return gates
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("gamma", [0.0, -1.5, 2.0])
-def test_reference_columns_follow_equations_6_to_8(attn, latents, gamma: float) -> None:
+@pytest.mark.parametrize("one_by_one", [True, False])
+@pytest.mark.parametrize("gamma", [0.0, -1.5, 2.0, -math.inf])
+def test_reference_columns_follow_equations_6_to_8(attn, latents, gamma: float, one_by_one: bool) -> None:
+    """Subject by subject without gradients, all of them masked with."""
     memory, trace = routed(halves())
-    ours = PROCESSOR(attn, latents, memory=replace(memory, reference_bias=gamma), trace=trace)
+    with torch.set_grad_enabled(not one_by_one):
+        ours = PROCESSOR(attn, latents, memory=replace(memory, reference_bias=gamma), trace=trace)
     torch.testing.assert_close(ours, equation_6(attn, latents, halves(), gamma))
+
+
+@torch.no_grad()
+def test_each_subject_may_have_a_gamma_of_its_own(attn, latents) -> None:
+    memory, trace = routed(halves())
+    ours = PROCESSOR(attn, latents, memory=replace(memory, reference_bias=torch.tensor([[0.5, -2.0]] * 2)), trace=trace)
+    first, second = (equation_6(attn, latents, halves(), gamma) for gamma in (0.5, -2.0))
+    torch.testing.assert_close(ours[:, :8], first[:, :8])
+    torch.testing.assert_close(ours[:, 8:], second[:, 8:])
+
+
+@torch.no_grad()
+def test_a_pixel_reads_its_own_subject_s_columns_only(attn, latents) -> None:
+    """NaN in columns that nobody was routed to would spread if they were read."""
+    memory, trace = routed(halves())
+    kv = memory.reference[LAYER]
+    kv.key[0, 1], kv.value[0, 1] = math.nan, math.nan  # subject 1 is nowhere in row 0
+    assert torch.isfinite(PROCESSOR(attn, latents, memory=memory, trace=trace)).all()
 
 
 @torch.no_grad()

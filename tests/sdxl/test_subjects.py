@@ -98,14 +98,16 @@ def test_regions_equal_diffusers_masked_ip_adapter(attn, latents, text) -> None:
     torch.testing.assert_close(ours, expected)
 
 
-@torch.no_grad()
-def test_routed_subjects_follow_equation_5(attn, latents, text) -> None:
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_routed_subjects_follow_equation_5(attn, latents, text, one_by_one: bool) -> None:
+    """Subject by subject without gradients, all of them gated with."""
     kv = key_value(3)
     routing = torch.rand(ROWS, 3, PIXELS, generator=torch.Generator().manual_seed(5))
     eta = torch.tensor([0.5, 2.0])
     memory = AttentionMemory(subjects={LAYER: kv}, router=lambda layer, z: routing, subject_scale=eta)
     trace = AttentionTrace()
-    ours = CrossAttention(LAYER)(attn, latents, text, memory=memory, trace=trace)
+    with torch.set_grad_enabled(not one_by_one):
+        ours = CrossAttention(LAYER)(attn, latents, text, memory=memory, trace=trace)
     gates = torch.nn.functional.one_hot(routing.argmax(1), 3).permute(0, 2, 1).float()
     extra = eta[:, None, None] * (gates[..., None] * softmax_terms(attn, latents, kv)).sum(1)
     torch.testing.assert_close(ours, to_out(attn, text, latents, extra))

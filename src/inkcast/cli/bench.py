@@ -1,37 +1,112 @@
-"""inkcast bench: how long the parts of a comic take on this machine."""
+"""inkcast bench: how long the parts of a comic take on this machine, and what each engine adds to the plain base."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inkcast.cli.common import AsJson, Device, Dtype, LowVram, showing_progress
 
+if TYPE_CHECKING:
+    from inkcast.benchmarking.comparison import Comparison
+
 app = typer.Typer()
+
+COMIC = "comic"
+SCALES = ("toon", "topology", "full")
 
 
 @app.command()
 def bench(
-    engine: Annotated[str, typer.Option("--engine", help="The method; any-story where the base has it.")] = "",
-    base: Annotated[str, typer.Option("--base", help="toon, a hub id, a folder or a .safetensors file.")] = "toon",
-    steps: Annotated[int, typer.Option("--steps", min=2, max=1000, help="Sampling steps a panel.")] = 25,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on",
+            help="What to measure, as often as wanted: comic (the parts of a comic), or every engine beside the plain "
+            "base on toon, on topology (SDXL's, a quarter wide) or at full size (needs a GPU); left out: all of them.",
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="The comic's method; any-story where the base has it.")] = "",
+    base: Annotated[
+        str, typer.Option("--base", help="The comic's base: toon, a hub id, a folder or a .safetensors file.")
+    ] = "toon",
+    steps: Annotated[int, typer.Option("--steps", min=2, max=1000, help="The comic's sampling steps a panel.")] = 25,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often each part is timed.")] = 3,
+    memory: Annotated[bool, typer.Option(help="Also measure memory, in a process for every engine and cast.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="On toon alone, once, without memory.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     low_vram: LowVram = False,
     as_json: AsJson = False,
 ) -> None:
-    """Time the parts of a comic on this machine."""
-    from inkcast.benchmarking import measure
+    """Time the parts of a comic on this machine, and each engine against plain diffusers."""
+    from inkcast.errors import UsageError
+
+    wanted = ["toon"] if quick and not on else on or [COMIC, *SCALES]
+    for name in wanted:
+        if name not in (COMIC, *SCALES):
+            raise UsageError(f"--on {name!r} is unknown: use {', '.join((COMIC, *SCALES))}")
+    from dataclasses import asdict
+
+    from inkcast.benchmarking.comic import measure
+    from inkcast.benchmarking.comparison import Plan, compare, this_machine
     from inkcast.drawing.choices import Drawing
 
-    drawing = Drawing(engine=engine, base=base, steps=steps, device=device, dtype=dtype, low_vram=low_vram)
+    rounds = 1 if quick else rounds
     with showing_progress() as report:
-        seconds = measure(drawing, rounds=rounds, report=report)
+        seconds = {}
+        if COMIC in wanted:
+            drawing = Drawing(engine=engine, base=base, steps=steps, device=device, dtype=dtype, low_vram=low_vram)
+            seconds = measure(drawing, rounds=rounds, report=report)
+        scales = [scale for scale in SCALES if scale in wanted]
+        plan = Plan(scales, rounds=rounds, memory=memory and not quick)  # type: ignore[arg-type]
+        found = list(compare(plan, report))
     if as_json:
-        typer.echo(json.dumps(seconds, indent=2))
+        told = {"machine": asdict(this_machine()), "comic": seconds, "models": [asdict(each) for each in found]}
+        typer.echo(json.dumps(told, indent=2))
         return
     for name, value in seconds.items():
         typer.echo(f"{name:<14}{value * 1000:10.1f} ms")
+    for each in found:
+        show(each)
+
+
+def show(found: Comparison) -> None:
+    """One model's figures as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"\n[bold]{found.model}[/]: {found.skipped or found.about}")
+    if found.skipped:
+        return
+    table = Table("engine", "cast", "step", "time", "processor", "panel", "operations", "memory", "wanted", box=None)
+    peaks = {(peak.engine, peak.people): f"{peak.ratio:.2f}" for peak in found.peaks}
+    for one in found.costs:
+        numbers = (one.time_ratio, one.cpu_ratio, one.panel_ratio, one.flops_ratio)
+        table.add_row(
+            one.engine,
+            str(one.people or ""),
+            f"{one.step_seconds * 1000:.1f} ms",
+            *(f"{number:.3f}" for number in numbers),
+            peaks.get((one.engine, one.people), ""),
+            verdict(one),
+        )
+    console.print(table)
+    for name, part in (
+        ("ReferenceNet of the UNet", found.reference_net),
+        ("a learning step of its UNet", found.learning),
+    ):
+        if part is not None:
+            shares = f"{part.time_ratio:.3f} of the time, {part.cpu_ratio:.3f} of the processor time"
+            console.print(f"{name}: {shares} ({part.seconds * 1000:.1f} ms) {verdict(part)}")
+
+
+def verdict(one: Any) -> str:
+    """What was asked of a `Cost` or a `Part`, and how far it is off."""
+    if one.wanted is None:
+        return ""
+    state = f"missed by {one.over:.3f}" if one.over > 0 else "met"
+    return f"{one.wanted:.2f}: {state}"

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inkcast.errors import EngineError
-from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Layer, Regions, Size
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer, Regions, Size
+from inkcast.sdxl.grouping import by_subject, one_subject_each, own_and_reference, tokens_of
 
 _STOCK = AttnProcessor2_0()
 
@@ -112,19 +113,25 @@ class SelfAttention:
         reference = memory.reference[self.layer]
         reference_key = serve(reference.key, batch, memory.guided)
         reference_value = serve(reference.value, batch, memory.guided)
-        query = split_heads(attn.to_q(hidden_states), attn.heads)
-        key = torch.cat([split_heads(attn.to_k(hidden_states), attn.heads), *reference_key.unbind(1)], dim=2)
-        value = torch.cat([split_heads(attn.to_v(hidden_states), attn.heads), *reference_value.unbind(1)], dim=2)
-        bias = self._bias(memory, trace, hidden_states, subjects=reference_key.shape[1], tokens=reference_key.shape[3])
+        query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
+        gates = self._gates(memory, trace, batch, hidden_states.shape[1])
+        if gates is not None and one_subject_each(memory, query):
+            gamma = _serve_scalar(memory.reference_bias, batch, memory.guided)
+            own = KeyValue(split_heads(key, attn.heads), split_heads(value, attn.heads))
+            attend = own_and_reference(own, KeyValue(reference_key, reference_value), gamma)
+            return attn.to_out[1](attn.to_out[0](by_subject(query, gates, attn.heads, attend)))
+        query = split_heads(query, attn.heads)
+        key = torch.cat([split_heads(key, attn.heads), *reference_key.unbind(1)], dim=2)
+        value = torch.cat([split_heads(value, attn.heads), *reference_value.unbind(1)], dim=2)
+        bias = self._bias(memory, gates, hidden_states, subjects=reference_key.shape[1], tokens=reference_key.shape[3])
         mask = None if bias is None else bias.to(query.dtype)
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return attn.to_out[1](attn.to_out[0](_merge_heads(out)))
 
     def _bias(
-        self, memory: AttentionMemory, trace: AttentionTrace | None, latents: Tensor, subjects: int, tokens: int
+        self, memory: AttentionMemory, gates: Tensor | None, latents: Tensor, subjects: int, tokens: int
     ) -> Tensor | None:
         batch, pixels = latents.shape[:2]
-        gates = self._gates(memory, trace, batch, pixels)
         gamma = _serve_scalar(memory.reference_bias, batch, memory.guided)
         if gates is None:
             if not isinstance(gamma, Tensor) and gamma == 0.0:
@@ -180,8 +187,13 @@ class CrossAttention:
             if trace is not None and trace.record_attention:
                 mask = None if regions is None or regions.mask is None else serve(regions.mask, batch, memory.guided)
                 trace.attention[self.layer] = _attention_map(query, key, mask)
-            together = _one_softmax(query, key, value, regions, memory) if key.ndim == 4 else None
-            out = out + scale * (_gated_sum(query, key, value, gates) if together is None else together)
+            if key.ndim == 4:
+                acted = _one_softmax(query, key, value, regions, memory)
+            elif gates is not None and one_subject_each(memory, query):
+                acted = by_subject(query.transpose(1, 2).flatten(2), gates, attn.heads, tokens_of(KeyValue(key, value)))
+            else:
+                acted = _gated_sum(query, key, value, gates)
+            out = out + scale * acted
         return attn.to_out[1](attn.to_out[0](out))
 
 

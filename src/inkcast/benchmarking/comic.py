@@ -11,9 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PIL import Image
-
-from inkcast.cast.character import Character, CharacterId, Identity, Reference
+from inkcast.benchmarking.panels import stand_in
+from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.easel import Easel, open_easel
 from inkcast.drawing.planning import PlannedPanel, plan_panels
@@ -86,14 +85,6 @@ def draw_one(easel: Easel, panel: PlannedPanel, identities: Mapping[CharacterId,
     if steps:
         clock.laps.setdefault(f"step {people}", []).append(statistics.median(steps))
     return painted.panel
-
-
-def stand_in(number: int) -> Character:
-    """Somebody to encode: a square of one colour."""
-    picture = Image.new("RGB", (256, 256), (60 + 60 * number, 120, 200 - 60 * number))
-    return Character(
-        CharacterId(f"bench-{number}"), f"Person {number}", (Reference(picture, f"bench-{number}"),), "she"
-    )
 
 
 def scene(cast: tuple[Character, ...]) -> Panel:
