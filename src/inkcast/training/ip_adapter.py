@@ -110,6 +110,8 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> IpAda
         widening=parameters.widening,
     )
     adapter = fresh_adapter(base, size)
+    with torch.no_grad():  # queries as large as the features they read start apart and stay so
+        adapter.image_proj.latents.mul_(parameters.channels**0.5)
     module = EngineLoss(base, IpAdapter(base, encoder, adapter), parameters.snr_gamma, focus=parameters.focus)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
