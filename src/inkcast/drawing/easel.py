@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inkcast.drawing.figures import Finder
     from inkcast.engines.engine import Conditioning, Engine
     from inkcast.sampling.control import Follow
-    from inkcast.sampling.sampler import DrawSettings
+    from inkcast.sampling.sampler import DrawSettings, Step
     from inkcast.sdxl.backbone import Backbone
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -52,12 +52,26 @@ class Easel(Protocol):
 
 @dataclass(frozen=True)
 class BaseEasel:
-    """The easel over a loaded base; `report` hears of what the base lacks for finding figures."""
+    """The easel over a loaded base; `report` hears of what the base lacks for finding figures, `glimpse` of the picture
+    as it forms, after each step.
+    """
 
     base: Backbone
     engine: Engine
     drawing: Drawing
     report: Report = unheard
+    glimpse: Callable[[Step], None] | None = None
+
+    def turned_to(
+        self, drawing: Drawing, report: Report = unheard, glimpse: Callable[[Step], None] | None = None
+    ) -> BaseEasel:
+        """The same base and engine with other choices of drawing; what was loaded with the first panel stays loaded."""
+        other = replace(
+            self, drawing=settled(drawing, self.engine, self.base), report=report, glimpse=glimpse or self.glimpse
+        )
+        loaded = {name: self.__dict__[name] for name in ("_finder", "_pose_net") if name in self.__dict__}
+        other.__dict__.update(loaded)
+        return other
 
     @property
     def side(self) -> int:
@@ -69,7 +83,7 @@ class BaseEasel:
 
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
         from inkcast.engines.engine import Charting
-        from inkcast.sampling.sampler import DrawSettings, Step, draw
+        from inkcast.sampling.sampler import DrawSettings, draw
 
         width, height = panel.size
         settings = DrawSettings(
@@ -91,6 +105,8 @@ class BaseEasel:
             routes.collect(done.trace.routing, (height, width))
             if chart is not None:
                 chart.see(done.index, done.steps, done.trace, (height, width))
+            if self.glimpse is not None:
+                self.glimpse(done)
             step(done.index + 1)
 
         (picture,) = draw(self.base, conditioning, settings, control=self._pose(panel.index), on_step=on_step)
@@ -159,17 +175,21 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     if drawing.scheduler:
         make_scheduler(drawing.scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
     engine = load_engine(name, base, report=report)
+    return BaseEasel(base, engine, settled(drawing, engine, base), report)
+
+
+def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:
+    """The choices with all that was left open filled in."""
     settings = usual(engine, base)
-    settled = replace(
+    return replace(
         drawing,
-        engine=name,
+        engine=engine.name,
         steps=drawing.steps or settings.steps,
         guidance=settings.guidance if drawing.guidance is None else drawing.guidance,
         scheduler=drawing.scheduler or settings.scheduler,
         device=str(base.device),
         dtype=str(base.dtype).removeprefix("torch."),
     )
-    return BaseEasel(base, engine, settled, report)
 
 
 def usual(engine: Engine, base: Backbone) -> DrawSettings:

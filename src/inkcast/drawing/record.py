@@ -134,25 +134,29 @@ def make_record(
     """The record of a comic just drawn; pictures are named by their number."""
     return ComicRecord(
         title=script.title,
-        drawing=DrawingRecord(
-            engine=drawing.engine,
-            base=drawing.base,
-            style=drawing.style,
-            steps=drawing.steps,
-            guidance=drawing.guidance or 0.0,
-            scheduler=drawing.scheduler,
-            negative=drawing.negative,
-            seed=drawing.seed,
-            device=drawing.device,
-            dtype=drawing.dtype,
-            low_vram=drawing.low_vram,
-            poses=tuple(pose.name for pose in drawing.poses),
-        ),
+        drawing=drawing_record(drawing),
         weights=OriginRecord(family=origin.family, base=origin.base, engine=origin.engine),
         page=page_record(page),
         cast=tuple(member_record(character, number) for number, character in enumerate(cast, 1)),
         panels=tuple(panel_record(planned, panel) for planned, panel in zip(plan, drawn, strict=True)),
         libraries=library_versions(),
+    )
+
+
+def drawing_record(drawing: Drawing) -> DrawingRecord:
+    return DrawingRecord(
+        engine=drawing.engine,
+        base=drawing.base,
+        style=drawing.style,
+        steps=drawing.steps,
+        guidance=drawing.guidance or 0.0,
+        scheduler=drawing.scheduler,
+        negative=drawing.negative,
+        seed=drawing.seed,
+        device=drawing.device,
+        dtype=drawing.dtype,
+        low_vram=drawing.low_vram,
+        poses=tuple(pose.name for pose in drawing.poses),
     )
 
 

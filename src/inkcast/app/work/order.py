@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from inkcast.app.jobs_tasks import DrawComic, Export, LearnIdentity, RedrawPanels
-from inkcast.app.project import Document, PanelState, Project, script_of
+from inkcast.app.project import Document, PanelState, Project
 from inkcast.app.safety import check_words
 from inkcast.cast.archive import pack_character, unpack_character
 from inkcast.cast.character import Character, CharacterId
@@ -83,10 +83,12 @@ def drawing_order(
     """
     if not project.script.panels and not project.story.strip():
         raise StoryError("the project is empty: write a story or a script first")
-    if isinstance(task, Export):
-        return _export_order(project), ()
+    if isinstance(task, Export) and task.format != "comic":
+        return Order(project.document, kept=_all_shown(project)), ()
     packed = [(library.entry(name).id, pack_character(library.record(name))) for name in project.cast]
     copies = tuple(CastCopy(id, hashlib.sha256(data).hexdigest()) for id, data in packed)
+    if isinstance(task, Export):
+        return Order(project.document, copies, kept=_all_shown(project)), tuple(data for _, data in packed)
     characters = [character_of(data, id) for id, data in packed]
     script, _ = as_script(project.script if project.script.panels else project.story, characters)
     for number, panel in enumerate(script.panels, 1):
@@ -182,9 +184,9 @@ def _seeds(task: RedrawPanels, project: Project, index: int, panel: PanelState) 
     return seeds
 
 
-def _export_order(project: Project) -> Order:
+def _all_shown(project: Project) -> dict[str, str]:
+    """The candidate that each panel shows; raises StudioError where one shows none."""
     missing = [str(number) for number, panel in enumerate(project.panels, 1) if panel.chosen is None]
     if missing or not project.panels:
         raise StudioError(f"panels without a picture: {', '.join(missing) or 'all'}; draw them before you export")
-    script_of(project.document)
-    return Order(project.document, kept={panel.id: panel.chosen.id for panel in project.panels if panel.chosen})
+    return {panel.id: panel.chosen.id for panel in project.panels if panel.chosen}

@@ -1,0 +1,57 @@
+"""A face learned as words, and kept with its character in the owner's library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inkcast.app.jobs_tasks import LearnIdentity, load_task
+from inkcast.app.store import AppStore, get_file
+from inkcast.app.tables import JobRow
+from inkcast.app.work.easels import Easels
+from inkcast.app.work.order import Order, character_of
+from inkcast.app.work.watch import Watch
+from inkcast.drawing.choices import Drawing
+
+if TYPE_CHECKING:
+    from inkcast.cast.store import CastLibrary
+
+ENGINE = "stable-identity"
+
+
+@dataclass(frozen=True)
+class LearningWork:
+    """`checkpoints` is a folder: a face that was paused goes on there, on machines that share it."""
+
+    store: AppStore
+    job: JobRow
+    easels: Easels
+    watch: Watch
+    library: Callable[[str], CastLibrary]
+    checkpoints: Path
+
+    def learn(self) -> str:
+        """Keeps the identity; answers with the digest of the weights it is for."""
+        from inkcast.engines.stable_identity.engine import StableIdentity
+
+        task = load_task(self.job.kind, self.job.task)
+        assert isinstance(task, LearnIdentity)
+        (copy,) = Order.load(self.job.order).cast
+        with self.store.reading() as session:
+            person = character_of(get_file(session, self.job.id, copy.digest), copy.id)
+        self.watch.tell(stage="load", steps=task.steps, step=0)
+        easel: Any = self.easels.get(Drawing(base=task.base, engine=ENGINE), self.watch.hear, self.watch.glimpse)
+        loaded = easel.engine
+        learning = replace(loaded.learning, steps=task.steps)
+        engine = StableIdentity(loaded.base, loaded.eyes, fame=loaded.fame, learning=learning, report=self.watch.hear)
+        self.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.watch.tell(stage="learn")
+        checkpoint = self.checkpoints / f"{self.job.id}.safetensors"
+        identity = engine.learn(person, checkpoint=checkpoint, resume=checkpoint.is_file())
+        self.library(self.job.owner).save_identity(person, identity)
+        return str(identity.weights_digest)
+
+    def close(self) -> None:
+        """Nothing is held."""
