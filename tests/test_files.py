@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from inkcast.errors import InkcastError, OutputError
-from inkcast.files import refuse_existing, replacing_file, replacing_folder, shown, write_bytes, write_text
+from inkcast.files import (
+    refuse_existing,
+    replacing_file,
+    replacing_folder,
+    shown,
+    write_bytes,
+    write_text,
+    write_together,
+)
 
 MARKER = "comic.json"
 
@@ -54,6 +62,20 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path, e
     with pytest.raises(type(error)):
         fail()
     assert tree(tmp_path) == {"a": "old"}
+
+
+def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    first, second = tmp_path / "page-1.png", tmp_path / "page-2.png"
+    first.write_bytes(b"old")
+    second.mkdir()
+    with pytest.raises(OutputError):
+        write_together([(first, b"new"), (second, b"new")])
+    assert first.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page-1.png", "page-2.png"]
+    second.rmdir()
+    assert write_together([(first, b"new"), (second, b"newer")]) == (first, second)
+    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"newer")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_text_is_the_same_bytes_on_every_platform(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -79,6 +79,15 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all; raises OutputError."""
     with replacing_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_together(files: Iterable[tuple[Path, bytes]]) -> tuple[Path, ...]:
+    """Writes files that belong together: none takes its name before all are on the disk; raises OutputError."""
+    wanted = list(files)
+    with ExitStack() as stack:
+        for path, data in wanted:
+            stack.enter_context(replacing_file(path)).write_bytes(data)
+    return tuple(path for path, _ in wanted)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -63,6 +63,20 @@ def test_from_the_first_picture_to_the_last(home: Path) -> None:
     assert {path.name for path in home.iterdir()} >= {"cast.sqlite3", "cast-pictures"}
 
 
+def test_names_and_words_change_in_place() -> None:
+    ok(cast("add", "Ann (she)", "1.png", "--alias", "Annie", "--alias", "A"))
+    ok(cast("add", "Bo", "2.png"))
+    changed = cast("edit", "annie", "--name", "Anna", "--alias", "Nan", "--no-alias", "ANNIE", "--description", "red")
+    assert ok(changed) == "Anna (she), also A, Nan: 1 picture\n"
+    assert "red" in ok(cast("show", "nan"))
+    assert ok(cast("edit", "Anna", "--pronouns", "")) == "Anna, also A, Nan: 1 picture\n"
+    assert ok(cast("edit", "Anna", "--name", "Nan")) == "Nan, also A: 1 picture\n"
+    assert told(cast("edit", "Nan", "--name", "bo")) == "inkcast: the name 'bo' belongs to 'Bo' already; choose another"
+    assert "no alias 'Annie'" in told(cast("edit", "Nan", "--no-alias", "Annie"))
+    assert "nobody in the cast library" in told(cast("show", "Annie"))
+    assert ok(cast("show", "a")).startswith("Nan, also A: 1 picture")
+
+
 def test_list_and_show_as_json() -> None:
     ok(cast("add", NAME, "1.png", "--pronouns", "they", "--description", "red hair"))
     (listed,) = json.loads(ok(cast("list", "--json")))

@@ -51,13 +51,18 @@ class CharacterRecord:
 
 @dataclass(frozen=True)
 class Words:
-    """What shall be said of a character instead; None leaves it as it is."""
+    """What shall be said of a character instead; None leaves it as it is.
+
+    `aliases` replaces all of them; `more_aliases` and `fewer_aliases` then add some and take some away.
+    """
 
     name: str | None = None
     aliases: tuple[str, ...] | None = None
     pronouns: str | None = None
     description: str | None = None
     states: tuple[State, ...] | None = None
+    more_aliases: tuple[str, ...] = ()
+    fewer_aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -139,14 +139,14 @@ def change(session: Session, character: CharacterRow, words: Words) -> None:
     """Writes words into the rows of `character` in place of what was there."""
     names = [row.text for row in of(session, NameRow, character.id)]
     name = names[0] if words.name is None else words.name
-    aliases = tuple(names[1:]) if words.aliases is None else words.aliases
+    aliases = _changed_aliases(names, words)
     fitting = clean(CharacterRecord(name, aliases, words.pronouns or "", words.description or "", words.states or ()))
     if words.pronouns is not None:
         character.pronouns = fitting.pronouns
     if words.description is not None:
         character.description = fitting.description
     session.add(character)
-    if words.name is not None or words.aliases is not None:
+    if (name, *aliases) != tuple(names):
         for row in of(session, NameRow, character.id):
             session.delete(row)
         session.flush()
@@ -160,6 +160,16 @@ def change(session: Session, character: CharacterRow, words: Words) -> None:
             state.description = ""
         session.flush()
         _put_states(session, character.id, fitting.states)
+
+
+def _changed_aliases(names: Sequence[str], words: Words) -> tuple[str, ...]:
+    """The aliases after `words`, of a character with these `names`; raises CastError for one it never had."""
+    aliases = tuple(names[1:]) if words.aliases is None else words.aliases
+    for alias in words.fewer_aliases:
+        if name_key(alias) not in map(name_key, aliases):
+            raise CastError(f"{shown(names[0])} has no alias {shown(alias)}; 'inkcast cast show' lists them")
+    forgotten = {name_key(alias) for alias in words.fewer_aliases}
+    return (*(alias for alias in aliases if name_key(alias) not in forgotten), *words.more_aliases)
 
 
 def put_identity(session: Session, character_id: str, identity: IdentityRecord) -> None:

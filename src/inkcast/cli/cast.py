@@ -98,6 +98,31 @@ def remove(
             typer.echo(_line(library.remove_reference(name, picture)))
 
 
+@app.command()
+def edit(
+    name: Name,
+    new_name: Annotated[str | None, typer.Option("--name", help="The new name.")] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="One more alias; may be repeated.")] = None,
+    no_alias: Annotated[list[str] | None, typer.Option(help="An alias to forget; may be repeated.")] = None,
+    pronouns: Annotated[str | None, typer.Option(help="she, he, they or it; empty for none.")] = None,
+    description: Annotated[str | None, typer.Option(help="Words for a prompt; empty for none.")] = None,
+) -> None:
+    """Change a character's name, aliases, pronouns or description; pictures and identities stay."""
+    from inkcast.cast.record import Words
+    from inkcast.cast.store import open_library
+
+    words = Words(
+        new_name,
+        more_aliases=tuple(alias or ()),
+        fewer_aliases=tuple(no_alias or ()),
+        pronouns=pronouns,
+        description=description,
+    )
+    with open_library() as library:
+        entry = library.change(name, words)
+    typer.echo(_line(entry))
+
+
 @app.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Character files, or StableIdentity embeddings (.pt).")],

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from inkcast.errors import OutputError
-from inkcast.files import write_bytes
+from inkcast.files import write_together
 from inkcast.page.archives import PageImage, cbz, epub
 from inkcast.page.composing import compose
 from inkcast.page.layout import PageLayout, PageOptions
@@ -134,7 +134,7 @@ def write_comic(
     comic = Comic(script, panels, pages, options)
     suffix = out.suffix.lower()
     if suffix in _ONE_FILE:
-        return (_write(out, _ONE_FILE[suffix](comic)),)
+        return write_together([(out, _ONE_FILE[suffix](comic))])
     if suffix in _FILE_A_PAGE:
         made = _FILE_A_PAGE[suffix](comic)
         names = (
@@ -142,7 +142,7 @@ def write_comic(
             if len(made) == 1
             else [out.with_stem(f"{out.stem}-{number:02d}") for number in range(1, len(made) + 1)]
         )
-        return tuple(_write(name, data) for name, data in zip(names, made, strict=True))
+        return write_together(zip(names, made, strict=True))
     if suffix:
         raise OutputError(f"'{out.name}' has no known format: end it in {', '.join(FORMATS)}, or name a folder")
     assert comic.pictures is not None  # made before the threads start
@@ -150,22 +150,17 @@ def write_comic(
         pdf, pngs = pool.submit(comic.pdf), pool.submit(lambda: comic.pngs)
         files = [(out / "comic.pdf", pdf.result())]
         files += [(out / f"page-{number:02d}.png", data) for number, data in enumerate(pngs.result(), start=1)]
-    return tuple(_write(path, data) for path, data in files)
+    return write_together(files)
 
 
 def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> tuple[Path, ...]:
     """The panels as they were drawn, without lettering: panel-01.png… (or .webp, lossless) in the folder `out`."""
-    written = []
+    files = []
     for number, panel in enumerate(panels, start=1):
         buffer = io.BytesIO()
         panel.picture.save(buffer, form.upper(), **({"lossless": True} if form == "webp" else {}))
-        written.append(_write(out / f"panel-{number:02d}.{form}", buffer.getvalue()))
-    return tuple(written)
-
-
-def _write(path: Path, data: bytes) -> Path:
-    write_bytes(path, data)
-    return path
+        files.append((out / f"panel-{number:02d}.{form}", buffer.getvalue()))
+    return write_together(files)
 
 
 def _webp(png: bytes) -> bytes:
