@@ -54,10 +54,10 @@ def test_copies_are_counted_over_passers_by_not_over_pictures() -> None:
     twin, stranger = reading(HERO), reading(unlike(HERO, len(SCORED)))
     meetings = [meeting(HERO, people) for people in ([twin, twin], [twin, stranger, stranger], [twin])]
     found = counted("any-story", meetings)
-    assert found.hero.value == 1.0
-    assert found.stranger.value == pytest.approx(1 / 3)
-    assert found.copies.value == pytest.approx(1 / 3)
-    assert found.met.value == pytest.approx(2 / 3)
+    assert found.hero.mean == 1.0
+    assert found.stranger.mean == pytest.approx(1 / 3)
+    assert found.copies.mean == pytest.approx(1 / 3)
+    assert found.met.mean == pytest.approx(2 / 3)
 
 
 def test_only_the_hero_is_a_member_and_both_are_named() -> None:
@@ -91,8 +91,8 @@ def test_the_embedded_eyes_tell_a_copy_from_a_stranger() -> None:
         )
         for beside in (heroes, strangers)
     )
-    assert twins.met.value > 0.8
-    assert twins.stranger.value > others.stranger.value + 0.2
+    assert twins.met.mean > 0.8
+    assert twins.stranger.mean > others.stranger.mean + 0.2
 
 
 def test_the_figures_are_written(tmp_path: Path) -> None:
@@ -100,5 +100,5 @@ def test_the_figures_are_written(tmp_path: Path) -> None:
     write_passers_by(tmp_path / "out", found, {"seed": 1})
     told = json.loads((tmp_path / "out" / "passers-by.json").read_text())
     assert [one["painter"] for one in told["passers_by"]] == ["text only", "any-story"]
-    assert told["passers_by"][0]["hero"]["value"] is None
+    assert told["passers_by"][0]["hero"]["mean"] is None
     assert "| any-story |" in (tmp_path / "out" / "passers-by.md").read_text()

@@ -266,6 +266,32 @@ def evidence(
     typer.echo(str(out / "evidence.html"))
 
 
+@app.command("passers-by")
+def passers_by(
+    out: Out,
+    base: Base = "toon",
+    engine: Engines = None,
+    eyes: Eyes = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures of each engine, and of words alone.")] = 64,
+    steps: Steps = 25,
+    guidance: Guidance = 5.0,
+    batch: Batch = 16,
+    seed: Seed = 20_000,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Does a stranger get the hero's looks? One of the cast beside somebody whom only the text names."""
+    from inkcast.evaluation.passers_by import evaluate_passers_by
+
+    choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, 0, overwrite)
+    with showing_progress() as report:
+        found = evaluate_passers_by(out, choices, pictures, eyes=eyes, report=report)
+    for one in found:
+        typer.echo(f"{one.painter}: passers-by have {one.stranger} of the hero's looks; copies {one.copies}")
+    typer.echo(str(out))
+
+
 @app.command()
 def preferences(
     folder: Annotated[Path, typer.Argument(help="Folder of an evaluation made with --pairs.")],

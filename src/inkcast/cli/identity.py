@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkcast.cli.common import Device, Dtype, showing_progress
+from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
 
 if TYPE_CHECKING:
     from inkcast.cast.character import Character
+    from inkcast.sdxl.backbone import Backbone
 
 app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
 
@@ -40,23 +41,12 @@ def learn(
 ) -> None:
     """Learn a face; stop with Ctrl-C and go on with --resume. Later comics find it by its pictures."""
     person = _person(name, images or [])
-    import torch
-
-    from inkcast.drawing.easel import DTYPES
     from inkcast.engines.identity import save_identity
     from inkcast.engines.stable_identity.engine import load_engine
     from inkcast.engines.stable_identity.learn import Learning
     from inkcast.engines.stable_identity.weights import HomeShelf
-    from inkcast.errors import UsageError
-    from inkcast.sdxl.backbone import load_backbone
 
-    if dtype not in DTYPES:
-        raise UsageError(f"unknown precision {dtype!r}: use one of {', '.join(DTYPES)}")
-    loaded = load_backbone(
-        base,
-        device=None if device == "auto" else device,
-        dtype=None if dtype == "auto" else getattr(torch, dtype),
-    )
+    loaded = _base(base, device, dtype)
     learning = Learning(steps=steps, rate=rate, alpha=alpha, side=side, seed=seed, checkpointing=low_memory)
     shelf = HomeShelf()
     with showing_progress() as report:
@@ -73,6 +63,79 @@ def learn(
     if out is not None:
         save_identity(identity, out)
     typer.echo(f"learned {person.name} for {base}")
+
+
+@app.command()
+def gallery(
+    base: Annotated[
+        str, typer.Option("--base", help="The base whose gallery it is: toon, a folder or a file.")
+    ] = "toon",
+    as_json: AsJson = False,
+) -> None:
+    """List the faces learned in advance; with the toon base their names may stand in --cast alone."""
+    import json
+
+    from inkcast.engines.stable_identity.gallery import read_gallery
+    from inkcast.engines.stable_identity.weights import gallery_folder
+    from inkcast.engines.survey import companions
+
+    folder = companions(base)
+    members = () if folder is None else read_gallery(gallery_folder(folder))
+    if as_json:
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([asdict(member) for member in members], indent=2, ensure_ascii=False))
+        return
+    for member in members:
+        typer.echo(f"{member.name} ({member.pronouns}): {member.description}")
+    if not members:
+        typer.echo(f"{base} has no gallery: make one with  inkcast identity learn-gallery", err=True)
+
+
+@app.command("learn-gallery")
+def learn_gallery(
+    base: Annotated[
+        str, typer.Option("--base", help="The base to learn for: toon, or a folder of a toon base.")
+    ] = "toon",
+    count: Annotated[int, typer.Option(min=1, max=8, help="How many faces.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="How many small steps to take for each.")] = 500,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    out: Annotated[Path | None, typer.Option(help="The folder; left out: the base's own.")] = None,
+) -> None:
+    """Learn drawn faces in advance, as safetensors beside the base; who is there already is left."""
+    from inkcast.engines.stable_identity.engine import load_engine
+    from inkcast.engines.stable_identity.gallery import learn_gallery, sitters
+    from inkcast.engines.stable_identity.learn import Learning
+    from inkcast.engines.stable_identity.weights import gallery_folder
+    from inkcast.errors import UsageError
+
+    loaded = _base(base, device, dtype)
+    if out is None and loaded.folder is None:
+        raise UsageError(f"base {base!r} has no folder to keep a gallery in: give --out")
+    folder = out or gallery_folder(loaded.folder or Path())
+    with showing_progress() as report:
+        engine = load_engine(loaded, learning=Learning(steps=steps, rate=rate, seed=seed), report=report)
+        members = learn_gallery(engine, tuple(sitters(count)), folder, report)
+    typer.echo(f"{len(members)} faces in {folder}")
+
+
+def _base(base: str, device: str, dtype: str) -> Backbone:
+    import torch
+
+    from inkcast.drawing.easel import DTYPES
+    from inkcast.errors import UsageError
+    from inkcast.sdxl.backbone import load_backbone
+
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown precision {dtype!r}: use one of {', '.join(DTYPES)}")
+    return load_backbone(
+        base,
+        device=None if device == "auto" else device,
+        dtype=None if dtype == "auto" else getattr(torch, dtype),
+    )
 
 
 def _person(name: str, images: list[Path]) -> Character:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inkcast.errors import CastError, StoryError, UsageError
+from inkcast.errors import BaseModelError, CastError, StoryError, UsageError
 from inkcast.files import shown
 
 if TYPE_CHECKING:
@@ -88,10 +88,31 @@ def split_description(text: str) -> tuple[str, str]:
 
 
 def from_library(name: str) -> Character:
+    """Of the cast library, else of the gallery that ships with the toon base."""
     from inkcast.cast.store import open_library
 
     with open_library() as library:
-        return library.character(name)
+        try:
+            return library.character(name)
+        except CastError:
+            known = from_gallery(name)
+            if known is None:
+                raise
+            return known
+
+
+def from_gallery(name: str) -> Character | None:
+    from inkcast import assets
+
+    try:
+        folder = assets.toon_weights() / "engines" / "stable-identity" / "gallery"
+    except BaseModelError:
+        return None
+    if not folder.is_dir():
+        return None
+    from inkcast.engines.stable_identity.gallery import portrayed
+
+    return portrayed(folder, name)
 
 
 def joined(known: Character, more: Character) -> Character:

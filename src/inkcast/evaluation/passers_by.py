@@ -1,4 +1,4 @@
-"""Does a stranger get the hero's looks? One member of the cast beside somebody of the same kind whom only the text names.
+"""Does a stranger get the hero's looks? One of the cast beside somebody of the same kind whom only the text names.
 
 AnyStory sends whoever is not in the cast to the background (section 3.3). The hero is whoever of those found looks most
 like them; everybody else found is a passer-by. What passers-by share with heroes by chance is what they share where
@@ -18,18 +18,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from inkcast.assets import toon_weights
 from inkcast.cast.character import CharacterId
 from inkcast.engines.engine import Engine, Member, PanelPrompt
+from inkcast.engines.registry import load_engine
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.groups import clustered
 from inkcast.evaluation.intervals import Estimate
 from inkcast.evaluation.matching import SCORED, figures, likeness, member_accuracy
+from inkcast.evaluation.measuring import Choices, engines_of, facts, open_base
 from inkcast.evaluation.oracle import LookReading, OracleReader
-from inkcast.evaluation.toon_base import without_nan
+from inkcast.evaluation.toon_base import Eyes, without_nan
 from inkcast.evaluation.toon_looks import STYLE, WHERE, character_of
 from inkcast.evaluation.toon_report import table
 from inkcast.evaluation.toon_words import plain
-from inkcast.files import replacing_folder, write_text
+from inkcast.events import Progress, Report, unheard
+from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.world import PLACES, SOLO_ACTIONS, Look
@@ -60,8 +64,8 @@ class Encounter:
 
 @dataclass(frozen=True)
 class Meeting:
-    """What the oracle reads of one picture. `hero` is the share of the hero's attributes that the likest person has, NaN
-    where nobody was found; `strangers` those that each of the others has."""
+    """What the oracle reads of one picture. `hero` is the share of the hero's attributes that the likest person has
+    (NaN: nobody was found); `strangers` those that each of the others has."""
 
     hero: float
     strangers: tuple[float, ...]
@@ -69,8 +73,8 @@ class Meeting:
 
 @dataclass(frozen=True)
 class PassersBy:
-    """Figures of one painter: of heroes, of passers-by, and the share of passers-by that are copies. `met` is the share of
-    pictures that show a passer-by at all."""
+    """Figures of one painter: of heroes, of passers-by, and the share of passers-by that are copies. `met` is the share
+    of pictures that show a passer-by at all."""
 
     painter: str
     hero: Estimate
@@ -147,14 +151,44 @@ def judged(
     return counted(painter, [meeting(case.hero, own) for case, own in zip(cases, readings, strict=True)])
 
 
+def evaluate_passers_by(
+    out: Path, choices: Choices, count: int, *, eyes: Path | None = None, report: Report = unheard
+) -> list[PassersBy]:
+    """Words alone and every engine over the same encounters, into the folder `out`. Raises as `evaluate_toon`."""
+    refuse_existing(out, RESULTS, overwrite=choices.overwrite)
+    base = open_base(choices, "float32")
+    engines, cases, seeing = (
+        engines_of(base, choices.engines, report),
+        encounters(count, choices.seed),
+        Eyes(eyes or toon_weights()),
+    )
+    found = []
+    for name in (None, *engines):
+        stage = name or "text only"
+        engine = None if name is None else load_engine(name, base)
+        found.append(
+            measure_passers_by(
+                base,
+                engine,
+                seeing.oracle,
+                seeing.detector,
+                cases,
+                choices.batching,
+                lambda done, stage=stage: report(Progress(stage, done, count)),  # type: ignore[misc]
+            )
+        )
+    write_passers_by(out, found, facts(base, choices, engines, {"pictures": count}), overwrite=choices.overwrite)
+    return found
+
+
 def write_passers_by(
-    out: Path, found: Sequence[PassersBy], facts: Mapping[str, Any], *, overwrite: bool = False
+    out: Path, found: Sequence[PassersBy], known: Mapping[str, Any], *, overwrite: bool = False
 ) -> None:
     """`passers-by.json` and `passers-by.md` in the folder `out`. Raises `OutputError` if that holds something else."""
     rows = [[one.painter, str(one.hero), str(one.stranger), str(one.copies), str(one.met)] for one in found]
     head = ["drawn by", "hero's attributes right", "passer-by has the hero's", "copies", "pictures with a passer-by"]
     about = f"Of {len(SCORED)} attributes; a passer-by with {COPY:.0%} of the hero's is a copy."
     with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
-        figures_ = without_nan({"facts": dict(facts), "passers_by": [asdict(one) for one in found]})
+        figures_ = without_nan({"facts": dict(known), "passers_by": [asdict(one) for one in found]})
         write_text(folder / RESULTS, json.dumps(figures_, indent=2, allow_nan=False) + "\n")
         write_text(folder / "passers-by.md", f"# Passers-by\n\n{about}\n\n{table(head, rows)}")

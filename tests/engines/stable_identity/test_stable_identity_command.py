@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,12 @@ from inkcast.cast.identities import pack
 from inkcast.cast.record import CharacterRecord, IdentityRecord, read_reference_record
 from inkcast.cast.store import open_library
 from inkcast.cli import app
+from inkcast.cli.inputs import gather_cast
 from inkcast.engines.identity import load_identity
 from inkcast.engines.stable_identity import engine as module
-from inkcast.engines.stable_identity.weights import HomeShelf, family_of
+from inkcast.engines.stable_identity.gallery import read_gallery
+from inkcast.engines.stable_identity.weights import HomeShelf, family_of, gallery_folder
+from inkcast.errors import CastError, WeightsError
 
 OPTIONS = ("--steps", "1", "--rate", "1e-3", "--device", "cpu", "--dtype", "float32")
 
@@ -83,3 +88,39 @@ def test_nobody_without_pictures_and_odd_settings_are_one_line(tiny_base_folder:
     assert "nobody in the cast library is called 'Nobody Known'" in said
     assert run("identity", "learn", "Ann", "--steps", "0")[0] == 2
     assert HomeShelf().find(person(), "a" * 64, "sdxl") is None
+
+
+def test_a_gallery_learned_in_advance_is_found_by_name_and_by_picture(
+    tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base_folder, base)
+    options = ("--base", base, "--count", "2", "--steps", "1", "--device", "cpu", "--dtype", "float32")
+    code, said = run("identity", "learn-gallery", *options)
+    assert (code, "2 faces" in said) == (0, True), said
+    folder = gallery_folder(base)
+    first = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert run("identity", "learn-gallery", *options)[0] == 0
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == first  # nobody was learned again
+
+    members = json.loads(run("identity", "gallery", "--base", base, "--json")[1])
+    assert [member["name"] for member in members] == ["Lena Moss", "Otto Brandt"]
+    words = load_identity(folder / members[0]["words"])
+    monkeypatch.setattr("inkcast.assets.toon_weights", lambda: base)
+    (lena,) = gather_cast(["lena moss"])
+    assert (lena.name, lena.pronouns) == ("Lena Moss", "she")
+    found = HomeShelf(folder).find(lena, words.weights_digest, "sdxl")
+    assert found is not None
+    assert torch.equal(found.tensors["text_encoder"], words.tensors["text_encoder"])
+    assert HomeShelf(folder).find(lena, "f" * 64, "sdxl") is None
+    with pytest.raises(CastError):
+        gather_cast(["nobody"])
+
+
+def test_a_damaged_gallery_is_refused_and_none_is_nobody(tmp_path: Path) -> None:
+    assert read_gallery(tmp_path) == ()
+    member = {"name": "A", "pronouns": "", "description": "", "picture": "../a.png", "words": "a.safetensors"}
+    for text in ("{", '[{"name": "A"}]', json.dumps([{**member, "digest": "d"}])):
+        (tmp_path / "gallery.json").write_text(text)
+        with pytest.raises(WeightsError, match="learn the gallery again"):
+            read_gallery(tmp_path)

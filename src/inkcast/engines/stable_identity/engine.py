@@ -23,7 +23,7 @@ from inkcast.engines.stable_identity.learn import Learner, Learning, learn
 from inkcast.engines.stable_identity.prior import Fame, celebrity_priors, famous, no_prior
 from inkcast.engines.stable_identity.sight import Eyes
 from inkcast.engines.stable_identity.views import material
-from inkcast.engines.stable_identity.weights import NAME, HomeShelf, Shelf, family_of, find_eyes
+from inkcast.engines.stable_identity.weights import NAME, HomeShelf, Shelf, family_of, find_eyes, gallery_folder
 from inkcast.engines.stable_identity.words import Vectors, mark, pieces, spoken
 from inkcast.errors import EngineError, TrainingError
 from inkcast.events import Note, Progress, Report, unheard
@@ -172,4 +172,5 @@ class StableIdentity:
 
 def load_engine(base: Backbone, *, learning: Learning | None = None, report: Report = unheard) -> StableIdentity:
     """With the eyes of the base's companion folder, if it has any, and the faces kept in the home folder."""
-    return StableIdentity(base, find_eyes(base), learning=learning, shelf=HomeShelf(), report=report)
+    shelf = HomeShelf(None if base.folder is None else gallery_folder(base.folder))
+    return StableIdentity(base, find_eyes(base), learning=learning, shelf=shelf, report=report)

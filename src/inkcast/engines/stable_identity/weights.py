@@ -11,6 +11,7 @@ from inkcast.cast.character import Character, Identity
 from inkcast.cast.identities import references_digest
 from inkcast.config import settings
 from inkcast.engines.identity import load_identity, save_identity
+from inkcast.engines.stable_identity.gallery import words_of
 from inkcast.engines.stable_identity.sight import Eyes, ToonEyes, VitEyes
 from inkcast.errors import BaseModelError
 from inkcast.sdxl.backbone import Backbone
@@ -48,6 +49,11 @@ def _net(folder: Path) -> str:
     return str(json.loads(config.read_text()).get("net", "")) if config.is_file() else ""
 
 
+def gallery_folder(companions: Path) -> Path:
+    """Where a base keeps its gallery."""
+    return companions / "engines" / NAME / "gallery"
+
+
 class Shelf(Protocol):
     """Where learned faces wait to be used again."""
 
@@ -58,7 +64,10 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True)
 class HomeShelf:
-    """The cast library's identities, learned or imported, and files in the home folder for whoever is not in it."""
+    """The cast library's identities, learned or imported, files in the home folder for whoever is not in it, and the
+    gallery that came with the base."""
+
+    gallery: Path | None = None
 
     def find(self, character: Character, digest: str, family: str) -> Identity | None:
         """What those weights made of just those references, else what was imported for the base's family."""
@@ -75,6 +84,9 @@ class HomeShelf:
         file = self.file(character, digest)
         if file.is_file():
             return load_identity(file)
+        known = None if self.gallery is None else words_of(self.gallery, character, digest)
+        if known is not None:
+            return known
         return next((each for each in imported if family_of(each) == family), None)
 
     def keep(self, character: Character, identity: Identity) -> None:
