@@ -48,13 +48,17 @@ def cast_tab(studio: Studio) -> CastTab:
             heading = gr.Markdown("### New character", elem_id="cast-heading")
             with gr.Group():
                 with gr.Row():
-                    name = gr.Textbox(label="Name", placeholder="Ann Lee", elem_id="cast-name")
+                    name = gr.Textbox(value="", label="Name", placeholder="Ann Lee", elem_id="cast-name")
                     pronouns = gr.Dropdown(PRONOUNS, value="", label="Pronoun", elem_id="cast-pronouns")
                 with gr.Row():
                     aliases = gr.Textbox(
-                        label="Other names", placeholder="Annie, Doctor Lee", info="As a story may call them, by commas"
+                        value="",
+                        label="Other names",
+                        placeholder="Annie, Doctor Lee",
+                        info="As a story may call them, by commas",
                     )
                     description = gr.Textbox(
+                        value="",
                         label="What they are",
                         placeholder="a girl",
                         info="A noun for the prompt, and what stays",
@@ -68,6 +72,7 @@ def cast_tab(studio: Studio) -> CastTab:
             with gr.Group():
                 real = gr.Checkbox(label="The pictures show a real person", elem_id="cast-real")
                 consent = gr.Textbox(
+                    value="",
                     label="Why these pictures may be used",
                     placeholder="drawn by me; or: signed release of 1 May 2026",
                     info="Needed for a real person; kept with each picture and exported with the character",

@@ -35,8 +35,8 @@ def theme() -> Any:
         "#fdf1ee", "#fbdfd9", "#f6bfb4", "#ef988a", "#e56b57", "#d8432b", "#bb3520", "#97291a", "#78241a", "#5f1f18",
         "#35100b",
     )  # fmt: skip
-    font = (gr.themes.LocalFont("Lexend", weights=(400, 600)), "ui-sans-serif", "system-ui", "sans-serif")
-    mono = (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 600)), "ui-monospace", "monospace")
+    font = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif")
+    mono = (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace")
     made = gr.themes.Base(
         primary_hue=red,
         secondary_hue=red,

@@ -50,7 +50,9 @@ def pages_view(studio: Studio, opened: Opened) -> PagesView:
             [("as the layout has it", ""), *((name, name) for name in SIZES)], label="Page", min_width=140
         )
         captions = gr.Radio(["auto", "below", "inside"], label="Captions", min_width=200)
-        language = gr.Textbox(label="Language", placeholder="de", info="Of the script's translations; empty: its own")
+        language = gr.Textbox(
+            value="", label="Language", placeholder="de", info="Of the script's translations; empty: its own"
+        )
     pages = gr.HTML(elem_id="pages-view")
     gr.Markdown("### Take it away")
     with gr.Row(elem_classes="ink-actions", elem_id="pages-exports"):

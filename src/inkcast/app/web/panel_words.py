@@ -29,14 +29,20 @@ class PanelWords:
 
 
 def panel_words(studio: Studio, opened: Opened) -> PanelWords:
-    shows = gr.Textbox(label="Shows", lines=2, elem_id="panel-shows")
-    who = gr.Textbox(label="Who", info="Names by semicolon; an action in brackets", elem_id="panel-who")
+    shows = gr.Textbox(value="", label="Shows", lines=2, elem_id="panel-shows")
+    who = gr.Textbox(value="", label="Who", info="Names by semicolon; an action in brackets", elem_id="panel-who")
     dialogue = gr.Textbox(
-        label="Dialogue", lines=2, placeholder="Ann Lee: Come in!\nRolf (whisper): Hush", elem_id="panel-dialogue"
+        value="",
+        label="Dialogue",
+        lines=2,
+        placeholder="Ann Lee: Come in!\nRolf (whisper): Hush",
+        elem_id="panel-dialogue",
     )
     with gr.Row():
-        caption = gr.Textbox(label="Caption", min_width=140, elem_id="panel-caption")
-        effects = gr.Textbox(label="Sound effects", placeholder="WHOOSH", min_width=120, elem_id="panel-effects")
+        caption = gr.Textbox(value="", label="Caption", min_width=140, elem_id="panel-caption")
+        effects = gr.Textbox(
+            value="", label="Sound effects", placeholder="WHOOSH", min_width=120, elem_id="panel-effects"
+        )
     save = gr.Button("Save the words", size="sm", elem_id="panel-save")
     with gr.Accordion("Its page, lettered", open=False, elem_id="panel-lettered") as accordion:
         page = gr.HTML(elem_id="panel-page")

@@ -37,6 +37,7 @@ def projects_tab(studio: Studio, opened: Opened) -> ProjectsTab:
         copy = gr.Button("Duplicate", elem_id="projects-copy")
         delete = gr.Button("Delete", variant="stop", elem_id="projects-delete")
     title = gr.Textbox(
+        value="",
         label="Title of the open project",
         info="Everything is saved by itself; the address of this page opens this project again",
         elem_id="projects-title",

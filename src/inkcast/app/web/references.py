@@ -83,7 +83,7 @@ def reference_form() -> ReferenceForm:
             with gr.Column(min_width=220):
                 cutout = gr.HTML(elem_id="cast-cutout")
                 view = gr.Radio(VIEWS, value="front", label="What the picture shows")
-                outfit = gr.Textbox(label="Outfit or age", placeholder="the usual one", elem_id="cast-outfit")
+                outfit = gr.Textbox(value="", label="Outfit or age", placeholder="the usual one", elem_id="cast-outfit")
                 drop_one = gr.Button("Take this picture away", size="sm")
         with gr.Accordion("Correct the cut-out by painting", open=False):
             canvas = gr.ImageEditor(

@@ -46,6 +46,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             gr.Markdown("### Story")
             cast = gr.CheckboxGroup(label="Who is in it", elem_id="story-cast")
             story = gr.Textbox(
+                value="",
                 label="The story",
                 lines=11,
                 max_lines=24,
@@ -55,6 +56,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             )
             with gr.Accordion("Read by a language model instead of rules", open=False):
                 model = gr.Textbox(
+                    value="",
                     label="Language model",
                     placeholder="ollama:llama3.1",
                     info="PROVIDER:MODEL; its key is read from the studio's environment. Empty: offline rules",
@@ -71,8 +73,12 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
                         0, 60, step=1, label="Steps", info="0: as the engine has it", elem_id="story-steps"
                     )
                     seed = gr.Number(label="Seed of the comic", precision=0, minimum=0)
-                negative = gr.Textbox(label="What to keep away from the pictures", placeholder="text, blurred")
-                base = gr.Textbox(label="Base", info="toon, a folder or a .safetensors file on the studio's machine")
+                negative = gr.Textbox(
+                    value="", label="What to keep away from the pictures", placeholder="text, blurred"
+                )
+                base = gr.Textbox(
+                    value="", label="Base", info="toon, a folder or a .safetensors file on the studio's machine"
+                )
     gr.Markdown("### Script")
     warnings = gr.HTML(elem_id="story-warnings")
     table = gr.Dataframe(

@@ -51,7 +51,9 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             text = panel_words(studio, opened)
             with gr.Group():
                 with gr.Row():
-                    seed = gr.Textbox(label="Seed", placeholder="a new one", min_width=100, elem_id="panel-seed")
+                    seed = gr.Textbox(
+                        value="", label="Seed", placeholder="a new one", min_width=100, elem_id="panel-seed"
+                    )
                     count = gr.Slider(1, 8, value=1, step=1, label="Candidates", min_width=140, elem_id="panel-count")
                 redraw = gr.Button("Draw this panel again", variant="primary", elem_id="panel-redraw")
             locked = gr.Checkbox(label="Locked: drawing the comic leaves it alone", elem_id="panel-locked")
