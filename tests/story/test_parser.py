@@ -307,3 +307,83 @@ def test_an_unknown_language_lists_the_known() -> None:
 def test_a_novel_is_read_in_linear_time() -> None:
     parsed = read('Ann Lee met Bo. "Home," he said. They laughed. ' * 1000)
     assert len(parsed.script.panels) == 3000
+
+
+_FULL_WIDTH = str.maketrans(",;:!?", "，；：！？")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_chinese_and_japanese_read_the_same_in_full_width_punctuation(part: str) -> None:
+    for story in load_corpus(part):
+        if story.language not in ("zh", "ja"):
+            continue
+        narrow, wide = (
+            parse_story(text, story.cast, language=story.language)
+            for text in (story.text, story.text.translate(_FULL_WIDTH))
+        )
+        assert names(wide) == names(narrow)
+        for one, other in zip(wide.script.panels, narrow.script.panels, strict=True):
+            assert one.description == other.description.translate(_FULL_WIDTH)
+            assert [(line.speaker, line.kind) for line in one.dialogue] == [
+                (line.speaker, line.kind) for line in other.dialogue
+            ]
+            assert (one.place, one.time) == (other.place, other.time)
+
+
+def test_a_long_chinese_sentence_is_cut_at_full_width_commas() -> None:
+    text = "早上小明在公园里慢慢地散步，看着天上的白云和远处的山，李华在湖边安静地画画，小明对她用力地挥手打招呼。"
+    parsed = read(text, CastName("小明", "he"), CastName("李华", "she"), language="zh")
+    assert names(parsed) == [["小明"], ["李华"], ["小明", "李华"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "description"),
+    [
+        ('Ann "Annie" Lee met Bo.', "Ann Lee met Bo."),
+        ("Ann\u2010Lee waved.", "Ann-Lee waved."),
+    ],
+)
+def test_a_name_with_a_nickname_in_marks_or_another_hyphen_is_one_name(text: str, description: str) -> None:
+    ann = CastName("Ann-Lee" if "\u2010" in text else "Ann Lee", "she")
+    (panel,) = read(text, ann, BO, language="en").script.panels
+    assert panel.description == description
+    assert panel.dialogue == ()
+
+
+def test_a_word_said_after_its_verb_stays_speech() -> None:
+    parsed = read('Bo met Ann. He shouted "Ann" across the street.')
+    assert [line.text for panel in parsed.script.panels for line in panel.dialogue] == ["Ann"]
+
+
+def test_a_relative_with_his_name_is_told_once() -> None:
+    cast = (CastName("Anna Müller", "she"), CastName("Jürgen Müller", "he"))
+    (panel,) = read("Anna ging mit ihrem Bruder Jürgen in den Wald.", *cast, language="de").script.panels
+    assert panel.description == "Anna Müller ging mit Jürgen Müller in den Wald."
+
+
+def test_whoever_goes_on_acting_is_named_though_another_acts_beside() -> None:
+    text = (
+        "Ann climbed the stairs of the old tower, opened the heavy door and looked out over the sea "
+        "while Bo lit the lamp and the dog slept."
+    )
+    panel = read(text).script.panels[1]
+    assert panel.description.startswith("Ann Lee opened the heavy door")
+    assert [presence.name for presence in panel.characters] == ["Ann Lee", "Bo"]
+    assert panel.place == "old tower"
+
+
+def test_a_tag_inside_french_marks_is_not_said() -> None:
+    cast = (CastName("Élodie", "she"), CastName("Luc", "he"))
+    parsed = read("Élodie salua Luc. « Bonjour, dit-elle, je voudrais un pain. »", *cast, language="fr")
+    said = [(line.speaker, line.text) for panel in parsed.script.panels for line in panel.dialogue]
+    assert said == [("Élodie", "Bonjour"), ("Élodie", "je voudrais un pain.")]
+
+
+def test_a_spanish_sentence_ends_in_the_sea() -> None:
+    cast = (CastName("María", "she"), CastName("Pedro", "he"))
+    parsed = read("Pedro nadaba en el mar. María corrió. Los dos amigos comieron.", *cast, language="es")
+    assert [panel.description for panel in parsed.script.panels] == [
+        "Pedro nadaba en el mar.",
+        "María corrió.",
+        "María y Pedro comieron.",
+    ]

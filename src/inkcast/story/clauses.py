@@ -17,7 +17,7 @@ _SHORTEST = 3
 def find_clauses(text: str, spans: Sequence[tuple[int, int]], lexicon: Lexicon) -> tuple[tuple[int, int], ...]:
     """The stretches of `spans` in each of which one subject acts."""
     words = alternation(lexicon.clause_breaks, spaced=lexicon.spaced).pattern
-    breaks = re.compile(rf"[;:,;,]\s*|\s+{words}\s+" if lexicon.clause_breaks else r"[;:;,,]\s*")
+    breaks = re.compile(rf"[;:,；，]\s*|\s+{words}\s+" if lexicon.clause_breaks else r"[;:,；：，]\s*")
     folded = fold(text)
     clauses: list[tuple[int, int]] = []
     for start, end in spans:
@@ -58,7 +58,7 @@ def _separator(lexicon: Lexicon) -> re.Pattern[str]:
         "|".join(re.escape(word) for word in sorted(lexicon.split.connectors, key=len, reverse=True)) or r"(?!)"
     )
     if not lexicon.spaced:
-        return re.compile(rf"(?P<mark>[,,;;、]\s*)(?:{connectors})?")
+        return re.compile(rf"(?P<mark>[,，;；、]\s*)(?:{connectors})?")
     return re.compile(rf"(?P<mark>[,;]\s+)(?:(?:{connectors})\s+)*")
 
 
@@ -84,3 +84,14 @@ def subject_before(references: Sequence[Reference], position: int, start: int) -
         if reference.subject and start <= reference.mention.start < position:
             acting = reference.members
     return acting
+
+
+def leaves_subject_out(text: str, start: int, references: Sequence[Reference], lexicon: Lexicon) -> bool:
+    """Whether nobody acts in the part at `start` before its verb does; `references` are those of the part."""
+    first = next((reference.mention.start for reference in references if reference.subject), None)
+    if first is None:
+        return True
+    words = alternation(lexicon.clause_words, spaced=lexicon.spaced)
+    connectors = alternation(lexicon.split.connectors, spaced=lexicon.spaced).pattern
+    lead = re.sub(rf"^\W*(?:{connectors}\W+)*", "", fold(text[start:first]))
+    return lexicon.spaced and len(lead.split()) > 1 and words.search(lead) is not None and words.match(lead) is None

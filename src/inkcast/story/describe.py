@@ -26,19 +26,31 @@ def self_contained(
     """`text[start:end]` with every mention of a cast member replaced by full names."""
     pieces, position = [], start
     subject: tuple[int, ...] = ()
+    before: Reference | None = None
     for reference in references:
         mention = reference.mention
         if not start <= mention.start < end:
             if reference.subject:
                 subject = reference.members
             continue
-        pieces.append(text[position : mention.start])
-        pieces.append(_replacement(text, reference, subject, cast, lexicon))
+        if not (before and _is_apposition(text, before, reference)):
+            pieces.append(text[position : mention.start])
+            pieces.append(_replacement(text, reference, subject, cast, lexicon))
         position = mention.end
+        before = reference
         if reference.subject:
             subject = reference.members
     pieces.append(text[position:end])
     return re.sub(r"\s+", " ", "".join(pieces)).strip()
+
+
+def _is_apposition(text: str, before: Reference, after: Reference) -> bool:
+    """Whether `after` only goes on naming who `before` named ("ihr Bruder Jürgen", 'Margaret "Maggie" Smith')."""
+    same = len(before.members) == 1 and before.members == after.members
+    between = text[before.mention.end : after.mention.start]
+    owns = before.mention.owner or after.mention.owner
+    named = after.mention.kind == "name" and re.fullmatch(r"\s*[\"“”„«»]\w+[\"“”„«»]\s*|[\s\"“”„«»]+", between)
+    return same and not owns and bool(named)
 
 
 def _replacement(
@@ -60,7 +72,7 @@ def _replacement(
 
 def sentence(text: str) -> str:
     """`text` without loose punctuation at its ends, its first letter a capital."""
-    text = re.sub(r"^[\s,;:.,,、。:;—–-]+|[\s,;:,,、:;—–-]+$", "", text)
+    text = re.sub(r"^[\s,;:.，、。：；—–-]+|[\s,;:，、：；—–-]+$", "", text)
     return text[:1].upper() + text[1:]
 
 

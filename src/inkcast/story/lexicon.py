@@ -168,8 +168,9 @@ def _share(words: Sequence[str], stopwords: Sequence[str]) -> float:
 
 @lru_cache(maxsize=1024)
 def fold(text: str) -> str:
-    """Lower case, typographic apostrophes straightened: how words are compared. Length is kept."""
-    return "".join(low if len(low := character.lower()) == 1 else character for character in text).replace("’", "'")
+    """Lower case, typographic apostrophes and hyphens made plain: how words are compared. Length is kept."""
+    low = "".join(low if len(low := character.lower()) == 1 else character for character in text)
+    return low.replace("’", "'").replace("\u2010", "-").replace("\u2011", "-")
 
 
 @cache

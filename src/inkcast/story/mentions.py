@@ -97,7 +97,9 @@ def find_groups(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[M
     """ "both", "everyone", "the two friends", "all three"."""
     groups, folded = lexicon.groups, fold(text)
     for words, size in ((groups.both, 2), (groups.all, 0)):
-        for match in alternation(words, spaced=lexicon.spaced).finditer(folded, start, end):
+        counted = alternation(words, spaced=lexicon.spaced).pattern
+        following = rf"(?:\s+{alternation(groups.nouns, spaced=True).pattern})?" if lexicon.spaced else ""
+        for match in re.compile(counted + following).finditer(folded, start, end):
             yield Mention(match.start(), match.end(), "group", size=size)
     for match in _group_pattern(lexicon).finditer(folded, start, end):
         noun = match["noun"] or ""

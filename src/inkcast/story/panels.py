@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from inkcast.story.clauses import cut_actions, find_clauses, subject_before
+from inkcast.story.clauses import cut_actions, find_clauses, leaves_subject_out, subject_before
 from inkcast.story.describe import join_names, self_contained, sentence, with_subject
 from inkcast.story.dialogue import Dialogue
 from inkcast.story.discourse import Discourse, Reference, resolve
@@ -94,7 +94,7 @@ class PanelMaker:
             acting = subject_before(references, start, unit.start)
             picture = sentence(self_contained(self.text, start, end, references, self.cast, self.lexicon))
             members = list(visible(self.text, inside, self.lexicon))
-            if acting and not any(reference.subject for reference in inside):
+            if acting and leaves_subject_out(self.text, start, inside, self.lexicon):
                 picture = with_subject(picture, join_names(acting, self.cast, self.lexicon), self.lexicon)
                 members = list(dict.fromkeys([*acting, *members]))
             self.scene.enter(self.text[start:end], self.lexicon)
@@ -174,12 +174,12 @@ class PanelMaker:
 
 
 def _said(words: str) -> str:
-    return re.sub(r"[,,]+$", "", re.sub(r"\s+", " ", words))
+    return re.sub(r"[,，]+$", "", re.sub(r"\s+", " ", words))
 
 
 def _bare(words: str, ends: str = ".。") -> str:
     """`words` without the blanks, commas and `ends` around them."""
-    marks = re.escape(ends + ",,、")
+    marks = re.escape(ends + ",，、")
     return re.sub(rf"^[\s{marks}]+|[\s{marks}]+$", "", words)
 
 

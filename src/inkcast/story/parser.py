@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inkcast.errors import StoryError
-from inkcast.story.lexicon import detect_language, load_lexicon
+from inkcast.story.lexicon import detect_language, fold, load_lexicon
 from inkcast.story.mentions import NameFinder
 from inkcast.story.names import CastName, check_cast
 from inkcast.story.panels import PanelMaker, Warning
-from inkcast.story.quotes import find_quotes
+from inkcast.story.quotes import Quote, find_quotes
 from inkcast.story.script import Script
 from inkcast.story.sentences import find_units, speech_verbs
 
@@ -69,7 +69,9 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     text = clean_story(text)
     lexicon = load_lexicon(language or detect_language(text))
     quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
-    maker = PanelMaker(text, NameFinder(cast, lexicon, text), lexicon, find_units(text, quotes, lexicon))
+    finder, verbs = NameFinder(cast, lexicon, text), speech_verbs(lexicon)
+    quotes = tuple(quote for quote in quotes if not _only_names(text, quote, finder, verbs))
+    maker = PanelMaker(text, finder, lexicon, find_units(text, quotes, lexicon))
     maker.make()
     if cast and not maker.named:
         names = ", ".join(member.name for member in cast[:6])
@@ -79,3 +81,14 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     absent = [member.name for index, member in enumerate(cast) if index not in maker.met]
     notes += [Warning("", f"{name} does not appear in the story") for name in absent]
     return ParsedStory(Script(panels=tuple(maker.panels)), (*maker.warnings, *notes), tuple(maker.sources), text)
+
+
+def _only_names(text: str, quote: Quote, finder: NameFinder, verbs: re.Pattern[str]) -> bool:
+    """Whether the marks hold a name in the middle of a sentence, not speech: 'Margaret "Maggie" Smith'."""
+    before = re.search(r"(\w+|&)\s+$", text[: quote.start])
+    after = re.match(r"\s+\w", text[quote.end :])
+    if not before or not after or verbs.fullmatch(fold(before[1])):
+        return False
+    whole = any((m.start, m.end) == (quote.inner, quote.outer) for m in finder.find(text, quote.inner, quote.outer))
+    between = before[1][0].isupper() and after[0][-1].isupper() and re.fullmatch(r"\w+", quote.said(text))
+    return whole or bool(between)

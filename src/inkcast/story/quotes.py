@@ -11,8 +11,8 @@ _CLOSERS = {
 }  # fmt: skip
 _DASHES = "—–"
 _APOSTROPHES = "'’‘"
-_TERMINAL = ".!?…。!?"
-_PAUSE = _TERMINAL + ",;:-—,"
+_TERMINAL = ".!?…。！？"
+_PAUSE = _TERMINAL + ",;:-—，；："
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 _INNER_DASH = re.compile(r"\s?[—–]\s?(?=\w)")
@@ -56,11 +56,23 @@ def find_quotes(text: str, speech_verbs: str = "(?!)") -> tuple[tuple[Quote, ...
                 position = max(end, position + 1)
                 continue
             if re.search(r"\w", text[position + 1 : closing]):
-                quotes.append(Quote(position, position + 1, closing, closing + 1))
+                quotes.extend(_around_tag(text, position, closing, speech_verbs))
             position = closing + 1
         else:
             position += 1
     return tuple(quotes), tuple(unclosed)
+
+
+def _around_tag(text: str, start: int, closing: int, speech_verbs: str) -> list[Quote]:
+    """The quotation at `start`, or its two parts around a tag inside the marks ("« Bonjour, dit-elle, un pain. »")."""
+    tag = rf"(?:,|\s?[!?…])\s+{speech_verbs}(?:-t)?-(?:ils?|elles?)(?:,\s+|\.\s+|(?=\s*$))"
+    found = re.compile(tag, re.IGNORECASE).search(text, start + 1, closing)
+    if found is None:
+        return [Quote(start, start + 1, closing, closing + 1)]
+    stop = found.start() + len(found[0]) - len(found[0].lstrip(" ,!?…\u00a0\u202f"))
+    first = Quote(start, start + 1, stop, stop)
+    rest = Quote(found.end(), found.end(), closing, closing + 1)
+    return [first, rest] if rest.said(text) else [first]
 
 
 def _opens(text: str, position: int) -> bool:

@@ -9,7 +9,7 @@ from functools import cache
 
 from inkcast.story.lexicon import Lexicon, Words, alternation, fold, load_lexicon
 
-_EDGE = r"[.,;:!?。,、;!?…]"
+_EDGE = r"[.,;:!?。，、；！？…]"
 
 
 def find_place(text: str, lexicon: Lexicon, *, anywhere: bool = False) -> str:
@@ -56,7 +56,9 @@ def _noun_phrase(after: str, preposition: str, before: str, lexicon: Lexicon) ->
 
 def _looks(before: str, preposition: str, lexicon: Lexicon) -> bool:
     """Whether the place is only looked or pointed at."""
-    last = fold(before).split()[-1:]
+    last = fold(before).split()[-2:]
+    if len(last) == 2:
+        last = last[:1] if last[1] in lexicon.place.view_prepositions else last[1:]
     views = lexicon.place.views
     return (
         preposition in lexicon.place.view_prepositions and bool(last) and last[0].startswith(views) if views else False

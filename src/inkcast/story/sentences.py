@@ -17,7 +17,7 @@ import sentencex
 from inkcast.story.lexicon import Lexicon, alternation, fold
 from inkcast.story.quotes import Quote
 
-_TERMINAL = ".!?…。!?"
+_TERMINAL = ".!?…。！？"
 _LONGEST_TITLE = 30  # characters
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
@@ -53,7 +53,7 @@ def _paragraph_units(
     text: str, start: int, end: int, number: int, quotes: Sequence[Quote], lexicon: Lexicon
 ) -> list[Unit]:
     masked = _mask(text, start, end, quotes)
-    cuts = {start + cut for cut in _sentence_cuts(masked, lexicon)}
+    cuts = {start + cut for cut in (*_sentence_cuts(masked, lexicon), *_cuts_after_places(masked, lexicon))}
     cuts -= {cut for cut in cuts if _after_abbreviation(text[max(start, cut - _LONGEST_TITLE) : cut], lexicon)}
     for index, quote in enumerate(quotes):
         here = _skip_spaces(text, quote.end, end)
@@ -102,6 +102,13 @@ def _sentence_cuts(masked: str, lexicon: Lexicon) -> list[int]:
     return cuts
 
 
+def _cuts_after_places(masked: str, lexicon: Lexicon) -> list[int]:
+    """Where a sentence ends in a place that is also an abbreviation ("el mar." is no Tuesday)."""
+    ends = re.finditer(r"(\w+)\.\s+(?=[^\W\d_])", masked)
+    places = (match for match in ends if fold(match[1]) in lexicon.place.nouns)
+    return [match.end() for match in places if masked[match.end()].isupper()]
+
+
 def _after_abbreviation(before: str, lexicon: Lexicon) -> bool:
     last = re.search(r"(\w+)\.\s*$", before)
     return bool(last) and fold(last.group(1)) in lexicon.titles.abbreviations  # type: ignore[union-attr]
@@ -120,7 +127,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 def _is_told(text: str, start: int, quote: Quote) -> bool:
     """Whether the words before the quotation lead into it: 'Ann said, "…"'."""
     return (
-        text[max(start, quote.start - 4) : quote.start].rstrip()[-1:] in (",", ":", ",", ":")
+        text[max(start, quote.start - 4) : quote.start].rstrip()[-1:] in (",", ":", "，", "：")
         and quote.said(text)[-1:] in _TERMINAL
     )
 
@@ -129,7 +136,7 @@ def _ends(text: str, quote: Quote, rest: str) -> bool:
     """Whether the sentence is over where the quotation is."""
     if not rest.strip():
         return True
-    if rest.lstrip()[0] in ",;,、と":
+    if rest.lstrip()[0] in ",;，；、と":
         return False
     return quote.said(text)[-1:] in _TERMINAL or not rest.lstrip()[:1].islower()
 
@@ -139,7 +146,7 @@ def _continues(text: str, quote: Quote, rest: str, lexicon: Lexicon) -> bool:
     said, after = quote.said(text), rest.lstrip()
     if not after:
         return False
-    if after[0] in ",;,、と" or after[0] in "—–" or after[0].islower():
+    if after[0] in ",;，；、と" or after[0] in "—–" or after[0].islower():
         return True
     if said[-1:] not in _TERMINAL and after[0] not in _TERMINAL:
         return True
@@ -150,7 +157,7 @@ def _continues(text: str, quote: Quote, rest: str, lexicon: Lexicon) -> bool:
 
 def first_tag(rest: str, lexicon: Lexicon, *, gestures: bool = False) -> bool:
     """Whether `rest` opens with a clause that says who spoke: a speech verb among its first few words."""
-    clause = re.split(r"[.!?…。!?,,;;:]|(?<=\w)\s[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
+    clause = re.split(r"[.!?…。！？,，;；:：]|(?<=\w)\s[—–]", rest.strip().lstrip("—–- "), maxsplit=1)[0]
     if not lexicon.spaced:
         return bool(speech_verbs(lexicon).search(fold(clause)))
     return bool(speech_verbs(lexicon, gestures=gestures).search(fold(" ".join(clause.split()[:5]))))
@@ -166,7 +173,7 @@ def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]
 def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
     stripped = rest.strip()
     short = len(stripped.split()) <= 6 and len(stripped) < 60
-    return short and stripped[-1:] in ".。,,:" and first_tag(rest, lexicon, gestures=True)
+    return short and stripped[-1:] in ".。,，:：" and first_tag(rest, lexicon, gestures=True)
 
 
 def _answered(text: str, quotes: Sequence[Quote], index: int, end: int, lexicon: Lexicon) -> bool:

@@ -92,10 +92,10 @@ def addressed(names: Sequence[tuple[int, int, int]], text: str, start: int, end:
         before, after = text[start:name_start].rstrip(), text[name_end:end].lstrip()
         opens = (
             not before
-            or before[-1] in ",.!?…—–,。!?、¡¿"
+            or before[-1] in ",.!?…—–，。！？、¡¿"
             or before.split()[-1].lower() in ("sorry", "hello", "hi", "hey", "dear", "oh")
         )
-        closes = not after or after[0] in ",.!?…:—–,。!?、"
+        closes = not after or after[0] in ",.!?…:—–，。！？、"
         if opens and closes:
             called.append(member)
     return tuple(dict.fromkeys(called))
