@@ -94,7 +94,7 @@ def serve(studio: Studio, serving: Serving, announce: Callable[[str], None]) -> 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio would call its makers
     import uvicorn
 
-    with _listening(serving.host, serving.port) as listener:
+    with listening(serving.host, serving.port) as listener:
         app = make_app(studio, serving)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
@@ -104,7 +104,7 @@ def serve(studio: Studio, serving: Serving, announce: Callable[[str], None]) -> 
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)

@@ -44,6 +44,10 @@ def studio(
     from inkcast.app.context import Studio
     from inkcast.app.server import Serving, serve
 
+    if auth:
+        with opened_accounts() as accounts:
+            if not accounts.users():
+                typer.echo("Nobody can sign in yet. Add somebody:  inkcast studio users add NAME", err=True)
     serve(
         Studio(auth=auth),
         Serving(host=host, port=port, insecure=insecure, worker=worker),
