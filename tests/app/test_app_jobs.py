@@ -12,7 +12,7 @@ from tests.app.jobs_kit import Desk, drawn_seeds
 from tests.easel_fake import FakeEasel
 
 from inkcast.app.jobs import DrawComic, Export, Jobs, LearnIdentity, RedrawPanels
-from inkcast.app.jobs_rows import LEASE, claim, worker_name
+from inkcast.app.jobs_rows import LEASE, MOST_DEATHS, claim, worker_name
 from inkcast.app.projects import Projects
 from inkcast.app.tables import JobRow
 from inkcast.app.worker import judged
@@ -297,9 +297,10 @@ def test_a_dead_workers_job_goes_to_the_next_and_a_live_ones_does_not(desk: Desk
     assert ask("nearby:1:b", now + LEASE * 2) == job.id  # its lease had run out
     host, _, tail = worker_name("c").split(":")
     assert ask(f"{host}:4194305:{tail}", now + LEASE * 4) == job.id  # no process has so high a number
-    assert ask("nearby:1:d", now + LEASE * 4.1) is None or True
-    with desk.store.reading() as session:
-        assert session.get_one(JobRow, job.id).attempt >= 3
+    while ask("elsewhere:1:e", now := now + LEASE * 9):
+        assert desk.jobs.get(job.id).attempt <= MOST_DEATHS
+    assert (desk.jobs.get(job.id).state, desk.jobs.get(job.id).attempt) == ("failed", MOST_DEATHS)
+    assert "workers died" in desk.jobs.get(job.id).error
 
 
 def test_a_dead_job_that_was_asked_to_stop_has_stopped(desk: Desk) -> None:

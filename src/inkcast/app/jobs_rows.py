@@ -21,6 +21,7 @@ STATES_WAITING = ("queued",)
 FINAL = ("done", "failed", "cancelled")
 LEASE = 30.0  # seconds after which a silent worker counts as dead
 MOST_ATTEMPTS = 4
+MOST_DEATHS = 12  # attempts after which a job whose workers keep dying is given up
 BACK_OFF = 5.0  # seconds before the second attempt; three times as long before each further one
 
 
@@ -134,8 +135,12 @@ def claim(session: Session, worker: str, per_user: int, now: float) -> JobRow | 
     running = session.exec(select(JobRow).where(JobRow.state == "running").order_by(col(JobRow.number))).all()
     lost = [row for row in running if is_lost(row, now)]
     for row in lost:
-        if row.wanted:  # it was asked to stop, and has
-            row.state, row.wanted, row.worker = row.wanted, "", ""
+        state = row.wanted  # it was asked to stop, and has
+        if not state and row.attempt >= MOST_DEATHS:
+            state = "failed"
+            row.error = f"{row.attempt} workers died while doing this: see their logs, then retry"
+        if state:
+            row.state, row.wanted, row.worker = state, "", ""
             row.finished = now if row.state in FINAL else None
             row.version += 1
             session.add(row)
