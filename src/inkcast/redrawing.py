@@ -54,7 +54,7 @@ def redraw_panel(
     script, panels = fitting_script(folder / SCRIPT, record), list(read_panels(folder, record))
     if not 1 <= number <= len(panels):
         raise StoryError(f"the comic has no panel {number}: choose one from 1 to {len(panels)}")
-    index = number - 1
+    index, written = number - 1, (folder / SCRIPT).read_text("utf-8-sig")
     chosen = seed if seed is not None else panel_seed(record.panels[index].seed, index)
     script = with_panel(script, index, chosen, description)
     page = page_options(record, folder)
@@ -72,7 +72,7 @@ def redraw_panel(
     kept[index] = panel_record(plan[0], painted.panel)
     changed = record.model_copy(update={"panels": tuple(kept)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, script, panels, pages, page)
+        write_pages(target, script, panels, pages, page, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)
@@ -92,10 +92,11 @@ def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) 
     record = read_record(folder)
     cast, panels = read_cast(folder, record), read_panels(folder, record)
     words = fitting_script(script or folder / SCRIPT, record)
+    written = (script or folder / SCRIPT).read_text("utf-8-sig")
     options = replace(page_options(record, folder), **changes)
     changed = record.model_copy(update={"title": words.title, "page": page_record(options)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, words, panels, arrange(words, options), options)
+        write_pages(target, words, panels, arrange(words, options), options, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)

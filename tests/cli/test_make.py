@@ -269,6 +269,18 @@ def test_page_letters_an_edited_script(make: Make, place: Path) -> None:
     assert "1 panels but the comic has 3" in refused.stderr
 
 
+def test_comments_in_the_script_of_a_comic_stay(make: Make, place: Path) -> None:
+    make()
+    script = place / "out" / "script.yaml"
+    script.write_text(f"# mine\n{script.read_text()}".replace("    caption:", "    caption:  # loud\n     ", 1))
+    assert CliRunner().invoke(app, ["redraw", "out", "--panel", "2", "--seed", "5"]).exit_code == 0
+    assert CliRunner().invoke(app, ["page", "out", "--layout", "cinema"]).exit_code == 0
+    text = script.read_text()
+    assert text.startswith("# mine\n")
+    assert "# loud" in text
+    assert load_script(script).panels[1].seed == 5
+
+
 @pytest.mark.parametrize("damage", ["{}", "junk", '{"version": 2}'])
 def test_a_damaged_or_absent_record_is_said(make: Make, place: Path, damage: str) -> None:
     make()

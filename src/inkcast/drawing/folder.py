@@ -21,7 +21,7 @@ from inkcast.images import open_picture, save_png
 from inkcast.page.export import FORMATS, write_comic
 from inkcast.page.layout import PageLayout, PageOptions
 from inkcast.page.panel import DrawnPanel
-from inkcast.story.script import Script, dump_script
+from inkcast.story.script import Script, dump_script, edit_script
 
 SCRIPT = "script.yaml"
 TIMINGS = "run.json"
@@ -81,12 +81,21 @@ def replacing_comic(out: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def write_pages(
-    target: Path, script: Script, panels: Sequence[DrawnPanel], pages: Sequence[PageLayout], options: PageOptions
+    target: Path,
+    script: Script,
+    panels: Sequence[DrawnPanel],
+    pages: Sequence[PageLayout],
+    options: PageOptions,
+    *,
+    written: str = "",
 ) -> None:
-    """The lettered comic; a folder also gets the script it was lettered from, and the author's template."""
+    """The lettered comic; a folder also gets the script it was lettered from, and the author's template.
+
+    `written` is the YAML that a person may have commented: the script's file keeps its comments.
+    """
     write_comic(script, panels, pages, target, options)
     if target.is_dir():
-        write_text(target / SCRIPT, dump_script(script))
+        write_text(target / SCRIPT, edit_script(written, script) if written else dump_script(script))
         if options.template:
             shutil.copyfile(options.template, target / TEMPLATE)
 
