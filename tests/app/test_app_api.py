@@ -214,7 +214,8 @@ def test_a_story_becomes_a_script_and_back_yaml(client: TestClient) -> None:
 
 def test_engines_are_told_with_their_licences(client: TestClient) -> None:
     engines = {engine["name"]: engine for engine in client.get("/api/v1/engines").json()}
-    assert "non-commercial" in engines["story-maker"]["weights"]
+    assert engines["story-maker"]["non_commercial"]
+    assert engines["any-story"]["non_commercial"] == []
     assert all(engine["licence"] for engine in engines.values())
 
 

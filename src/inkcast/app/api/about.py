@@ -43,7 +43,10 @@ class Me(BaseModel):
 
 
 class EngineModel(BaseModel):
-    """A method that keeps characters consistent, what the toon base lacks for it, and the licences."""
+    """A method that keeps characters consistent, what the toon base lacks for it, and the licences.
+
+    `non_commercial` names weights that must not be used for money.
+    """
 
     model_config = example(
         {
@@ -53,6 +56,7 @@ class EngineModel(BaseModel):
             "families": ["sdxl"],
             "licence": "Apache-2.0",
             "weights": "trained by this project's recipes; no SDXL weights are published",
+            "non_commercial": [],
             "missing": [],
             "ready": True,
         }
@@ -64,6 +68,7 @@ class EngineModel(BaseModel):
     families: list[str]
     licence: str
     weights: str
+    non_commercial: list[str]
     missing: list[str]
     ready: bool
 
@@ -101,10 +106,7 @@ def me(caller: Signed) -> Me:
 @router.get("/engines", summary="List engines")
 def engines(caller: Signed) -> list[EngineModel]:
     """Every engine with its licences, and whether the toon base has its weights."""
-    return [
-        EngineModel.model_validate(vars(engine) | {"families": list(engine.families), "missing": list(engine.missing)})
-        for engine in survey()
-    ]
+    return [EngineModel.model_validate(engine, from_attributes=True) for engine in survey()]
 
 
 @router.get("/styles", summary="List styles")
