@@ -69,8 +69,9 @@ class BaseEasel:
         other = replace(
             self, drawing=settled(drawing, self.engine, self.base), report=report, glimpse=glimpse or self.glimpse
         )
-        loaded = {name: self.__dict__[name] for name in ("_finder", "_pose_net") if name in self.__dict__}
-        other.__dict__.update(loaded)
+        for name in ("_finder", "_pose_net"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
         return other
 
     @property
@@ -146,9 +147,9 @@ class BaseEasel:
 
     @cached_property
     def _pose_net(self) -> Any:
-        from diffusers import ControlNetModel
+        from inkcast.sampling.controlnet import load_controlnet
 
-        return ControlNetModel.from_pretrained(self.base.part("controlnet"), torch_dtype=self.base.dtype)
+        return load_controlnet(self.base.part("controlnet"), self.base.dtype)
 
 
 def open_easel(drawing: Drawing, report: Report) -> BaseEasel:

@@ -17,13 +17,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inkcast.engines.engine import Conditioning, TrainingBatch
-from inkcast.errors import TrainingError
+from inkcast.errors import BaseModelError, TrainingError
+from inkcast.sampling import controlnet
 from inkcast.sampling.control import Follow
 from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.prompts import encode_prompt
-from inkcast.toon.base import save_half
 from inkcast.toon.captions import caption
 from inkcast.toon.dataset import sample_scene
 from inkcast.toon.renderer import Rendering, render
@@ -104,10 +104,10 @@ def fresh_controlnet(base: Backbone, hint_channels: int) -> Any:
 def load_controlnet(folder: Path, device: torch.device) -> Any:
     """Frozen, in fp32. Raises `TrainingError` if there is none."""
     try:
-        net: Any = ControlNetModel.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
-    except (OSError, ValueError) as error:
+        net = controlnet.load_controlnet(folder, torch.float32)
+    except BaseModelError as error:
         raise TrainingError(f"no ControlNet in {folder}: train recipes/pose-controlnet-toon.toml first") from error
-    return net.to(device).eval().requires_grad_(False)
+    return net.to(device).requires_grad_(False)
 
 
 @dataclass
@@ -140,7 +140,7 @@ class PoseTraining:
 
     def export(self, folder: Path) -> None:
         """The folder that bases keep as controlnet/."""
-        save_half(self.net, folder)
+        controlnet.save_controlnet(self.net, folder)
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> PoseTraining:

@@ -16,6 +16,7 @@ from inkcast.training.data.building import Crew, Job, do, here
 from inkcast.training.data.schema import Part
 
 HERE = "local"
+LOOPBACK = "127.0.0.1"  # other addresses may be closed to their own machine
 
 
 def be_one_of(workers: int) -> None:
@@ -75,16 +76,24 @@ class RayCrew:
     def __call__(self, jobs: Iterable[Job]) -> Iterator[Part]:
         """Raises `MissingExtraError` without the extra `cluster`, `TrainingError` if the cluster cannot serve."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self.address == HERE:  # its ports are open to the network: only who has the token gets in
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             import ray
         except ImportError as error:
             raise MissingExtraError("ray", "cluster", "building data on a cluster") from error
         try:
             if self.address == HERE:
-                ray.init(address=HERE, include_dashboard=False, num_cpus=self.count or None, log_to_driver=False)
+                ray.init(
+                    address=HERE,
+                    include_dashboard=False,
+                    num_cpus=self.count or None,
+                    log_to_driver=False,
+                    _node_ip_address=LOOPBACK,
+                )
             else:
                 ray.init(address=self.address, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
             reason = " ".join(str(error).split())[:120]
             raise TrainingError(
                 f"no Ray cluster at '{self.address}': {reason}; start one by  ray start --head"

@@ -1,0 +1,36 @@
+"""ControlNets in and out: diffusers' folders, and our own with matrices as int8 per output channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inkcast.engines.checkpoints import load_strict, read_checkpoint, save_weights
+from inkcast.errors import BaseModelError
+from inkcast.files import shown
+
+PACKED = "controlnet-int8.safetensors"
+
+
+def load_controlnet(folder: Path, dtype: torch.dtype) -> Any:
+    """On the CPU, in evaluation. Raises `BaseModelError` or `WeightsError` where there is none or it is damaged."""
+    from diffusers import ControlNetModel
+
+    try:
+        if not (folder / PACKED).is_file():
+            return ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True).eval()
+        config = ControlNetModel.load_config(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise BaseModelError(f"no ControlNet in {shown(folder)}: put a diffusers folder there, or train one") from error
+    with torch.device("meta"):
+        net: Any = ControlNetModel.from_config(config)
+    load_strict(net.to_empty(device="cpu"), read_checkpoint(folder / PACKED))
+    return net.to(dtype).eval()
+
+
+def save_controlnet(net: Any, folder: Path) -> None:
+    """`config.json` as diffusers writes it, and the weights packed."""
+    net.save_config(folder)
+    save_weights(net, folder / PACKED, int8=True)
