@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from einops import rearrange
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from inkcast.evaluation.evidence.claims import Claim
 from inkcast.evaluation.evidence.lab import Lab
@@ -91,4 +92,18 @@ def figure(results: Results, cases: Any) -> np.ndarray:
     casts = [cases[results.suite.commissions[k].key].cast for k in chosen]
     drawn = [np.stack([read(one.paths[k]) for k in chosen]) for one in results.shown]
     together = rearrange(np.stack(drawn), "arms n h w c -> n (arms h) w c")
-    return with_references(casts, together, together.shape[2] // 2)
+    side = together.shape[2]
+    names = labels(["references", *(one.name for one in results.shown)], [side // 2] + [drawn[0].shape[1]] * len(drawn))
+    return np.concatenate([names, with_references(casts, together, side // 2)], axis=1)
+
+
+def labels(names: Sequence[str], heights: Sequence[int]) -> np.ndarray:
+    """A column of names, each in the middle of its line's height."""
+    font = ImageFont.load_default(12)
+    width = max(int(font.getlength(name)) for name in names) + 12
+    column = Image.new("RGB", (width, sum(heights)), "white")
+    pen, top = ImageDraw.Draw(column), 0
+    for name, height in zip(names, heights, strict=True):
+        pen.text((width - 6, top + height // 2), name, fill="black", font=font, anchor="rm")
+        top += height
+    return np.asarray(column)
