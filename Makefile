@@ -9,7 +9,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make check   ruff, mypy, import-linter, documentation in step with the code"
 	@echo "make format  ruff's formatter and fixes"
-	@echo "make bench   time the parts of a comic"
+	@echo "make bench   time a comic, and every engine beside plain diffusers"
 	@echo "make soak    the tests that run long: comics over and over, hundreds of pages, killed runs"
 	@echo "make docs    write docs/cli.md from the help texts"
 	@echo "make wheel   build the wheel, install it into a clean environment, draw the demo there"

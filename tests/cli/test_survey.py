@@ -33,6 +33,10 @@ def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
     found = {engine.name: engine for engine in survey(str(tmp_path))}
     assert found["ip-adapter"].ready
     assert found["any-story"].missing == ("engines/any-story",)
+    assert found["any-story"].present == ("image_encoder",)
+    assert found["story-maker"].needs == ("image_encoder", "engines/story-maker", "faces or detector and face")
+    assert any("insightface" in weights for weights in found["story-maker"].non_commercial)
+    assert found["any-story"].non_commercial == ()
     code, text = run("engines", "--base", str(tmp_path))
     assert code == 0
     assert all(info.name in text for info in ENGINES)

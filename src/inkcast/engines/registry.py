@@ -24,7 +24,7 @@ class EngineInfo:
     """A method as the command line lists it. `factory` is "module:function", called with the base and who to report to.
 
     `parts` are companion paths of the base folder, `eyes` other sets of them of which one must be whole; `packages`
-    maps an optional package to the extra that brings it.
+    maps an optional package to the extra that brings it, `non_commercial` names weights not for money.
     `counts` is "module:function", called with a UNet on the meta device: the parameters of each trained part.
     """
 
@@ -39,6 +39,17 @@ class EngineInfo:
     weights: str
     packages: Mapping[str, str]
     eyes: tuple[tuple[str, ...], ...] = ()
+    non_commercial: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Every companion path, alternatives joined by "or"."""
+        return (*self.parts, *([" or ".join(" and ".join(each) for each in self.eyes)] if self.eyes else []))
+
+    def present(self, folder: Path | None) -> tuple[str, ...]:
+        """The companion parts, of all alternatives, that a base's folder holds."""
+        named = (*self.parts, *(part for each in self.eyes for part in each))
+        return tuple(part for part in named if folder is not None and (folder / part).exists())
 
     def missing(self, folder: Path | None) -> tuple[str, ...]:
         """The companion parts that a base's folder lacks; all of them where it has no folder."""
@@ -76,6 +87,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         weights="toon: this project's; public mask.bin: no licence given, non-commercial face encoder",
         packages={},
         eyes=(("faces",), ("detector", "face")),
+        non_commercial=("faces (insightface packs)", "the public mask.bin, which comes without a licence"),
     ),
     EngineInfo(
         name="ip-adapter",

@@ -12,7 +12,8 @@ from inkcast.errors import BaseModelError, UsageError
 
 @dataclass(frozen=True)
 class Surveyed:
-    """An engine and what a base holds of it: `missing` names parts the base lacks, `ready` is none missing."""
+    """An engine and what a base holds of it: parts that it `needs`, that are `present` and `missing`; `ready` is none
+    missing. `non_commercial` names weights among them that must not be used for money."""
 
     name: str
     title: str
@@ -22,13 +23,28 @@ class Surveyed:
     weights: str
     missing: tuple[str, ...]
     ready: bool
+    needs: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
+    non_commercial: tuple[str, ...] = ()
 
 
 def survey(base: str = "toon") -> tuple[Surveyed, ...]:
     """Every engine with what `base` lacks for it; loads no weights."""
     folder = companions(base)
     return tuple(
-        Surveyed(info.name, info.title, info.source, info.families, info.licence, info.weights, missing, not missing)
+        Surveyed(
+            info.name,
+            info.title,
+            info.source,
+            info.families,
+            info.licence,
+            info.weights,
+            missing,
+            not missing,
+            info.needs,
+            info.present(folder),
+            info.non_commercial,
+        )
         for info in ENGINES
         for missing in (info.missing(folder),)
     )
