@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 from PIL import Image
@@ -39,10 +40,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Felt:
-    """What the clients felt: milliseconds of list requests at the median, the 95th and 99th percentile."""
+    """What the clients felt: milliseconds of list requests at the median, the 95th and 99th percentile.
+
+    `errors` are the failed requests and jobs, each in a line.
+    """
 
     requests: int
-    errors: int
+    errors: tuple[str, ...]
     p50: float
     p95: float
     p99: float
@@ -65,15 +69,11 @@ def measure_load(load: Load) -> Felt:
         took = time.perf_counter() - start
         with Studio(address) as studio:
             ended = [studio.job(job.id) for job in jobs]
-    failed = sum(job.state == "failed" for job in ended)
+    errors += [f"job: {job.error}" for job in ended if job.state == "failed"]
     times.sort()
-    return Felt(
-        len(times),
-        errors + failed,
-        *(round(1000 * at(times, share), 1) for share in (0.5, 0.95, 0.99)),
-        jobs_done=sum(job.state == "done" for job in ended),
-        seconds=round(took, 1),
-    )
+    p50, p95, p99 = (round(1000 * at(times, share), 1) for share in (0.5, 0.95, 0.99))
+    done = sum(job.state == "done" for job in ended)
+    return Felt(len(times), tuple(errors), p50, p95, p99, done, round(took, 1))
 
 
 @contextmanager
@@ -123,29 +123,29 @@ def fill(studio: Studio, folder: Path, count: int) -> list[str]:
     return names
 
 
-def comic(number: int, names: list[str], steps: int) -> dict[str, object]:
+def comic(number: int, names: list[str], steps: int) -> dict[str, Any]:
     who = names[number % len(names)]
     drawing = {"steps": steps, "engine": "ip-adapter", "seed": number}
     return {"title": f"Comic {number + 1}", "story": f"{who} sits. {who} walks.", "cast": [who], "drawing": drawing}
 
 
-async def list_together(address: str, load: Load, jobs: list[Job]) -> tuple[list[float], int]:
-    """Seconds of every list request, and how many failed, until all jobs have ended or the time is up."""
+async def list_together(address: str, load: Load, jobs: list[Job]) -> tuple[list[float], list[str]]:
+    """Seconds of every list request, and what failed, until all jobs have ended or the time is up."""
     times: list[float] = []
-    errors = 0
+    errors: list[str] = []
     done = asyncio.Event()
 
     async def client(number: int, http: httpx.AsyncClient) -> None:
-        nonlocal errors
         chance = random.Random(number)
         while not done.is_set():
             await asyncio.sleep(chance.uniform(0, 2 * PAUSE))
             start = time.perf_counter()
             try:
                 answer = await http.get(f"/api/v1{chance.choice(LISTS)}")
-                errors += answer.is_error
-            except httpx.HTTPError:
-                errors += 1
+                if answer.is_error:
+                    errors.append(f"{answer.status_code} {answer.text[:200]}")
+            except httpx.HTTPError as error:
+                errors.append(f"{type(error).__name__} {error}")
             times.append(time.perf_counter() - start)
 
     async def watch(http: httpx.AsyncClient) -> None:

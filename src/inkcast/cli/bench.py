@@ -10,11 +10,13 @@ import typer
 from inkcast.cli.common import AsJson, Device, Dtype, LowVram, showing_progress
 
 if TYPE_CHECKING:
+    from inkcast.app.load import Felt
     from inkcast.benchmarking.comparison import Comparison
 
 app = typer.Typer()
 
 COMIC = "comic"
+STUDIO = "studio"
 SCALES = ("toon", "topology", "full")
 
 
@@ -25,7 +27,8 @@ def bench(
         typer.Option(
             "--on",
             help="What to measure, as often as wanted: comic (the parts of a comic), or every engine beside the plain "
-            "base on toon, on topology (SDXL's, a quarter wide) or at full size (needs a GPU); left out: all of them.",
+            "base on toon, on topology (SDXL's, a quarter wide) or at full size (needs a GPU); left out: all of these. "
+            "studio: 50 clients that list while one worker draws eight comics.",
         ),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="The comic's method; any-story where the base has it.")] = "",
@@ -46,10 +49,11 @@ def bench(
 
     wanted = ["toon"] if quick and not on else on or [COMIC, *SCALES]
     for name in wanted:
-        if name not in (COMIC, *SCALES):
-            raise UsageError(f"--on {name!r} is unknown: use {', '.join((COMIC, *SCALES))}")
+        if name not in (known := (COMIC, *SCALES, STUDIO)):
+            raise UsageError(f"--on {name!r} is unknown: use {', '.join(known)}")
     from dataclasses import asdict
 
+    from inkcast.app.load import Load, measure_load
     from inkcast.benchmarking.comic import measure
     from inkcast.benchmarking.comparison import Plan, compare, this_machine
     from inkcast.drawing.choices import Drawing
@@ -63,14 +67,28 @@ def bench(
         scales = [scale for scale in SCALES if scale in wanted]
         plan = Plan(scales, rounds=rounds, memory=memory and not quick)  # type: ignore[arg-type]
         found = list(compare(plan, report))
+        felt = measure_load(Load()) if STUDIO in wanted else None
     if as_json:
         told = {"machine": asdict(this_machine()), "comic": seconds, "models": [asdict(each) for each in found]}
+        if felt is not None:
+            told["studio"] = asdict(felt)
         typer.echo(json.dumps(told, indent=2))
         return
     for name, value in seconds.items():
         typer.echo(f"{name:<14}{value * 1000:10.1f} ms")
     for each in found:
         show(each)
+    if felt is not None:
+        told_load(felt)
+
+
+def told_load(felt: Felt) -> None:
+    """What the clients of a busy studio felt."""
+    typer.echo(
+        f"studio: {felt.requests} list requests in {felt.seconds:.0f} s beside {felt.jobs_done} comics, "
+        f"{len(felt.errors)} errors; "
+        f"{felt.p50:.0f} ms at the median, {felt.p95:.0f} ms at the 95th percentile, {felt.p99:.0f} ms at the 99th"
+    )
 
 
 def show(found: Comparison) -> None:
