@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 60_000  # milliseconds for what the studio has to load or draw
-SOON = 15_000
+PATIENCE = 120_000  # milliseconds for what the studio has to load or draw
+SOON = 30_000
 
 
 class Author:

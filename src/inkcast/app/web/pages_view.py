@@ -86,7 +86,9 @@ def pages_view(studio: Studio, opened: Opened) -> PagesView:
             done = jobs.get(job.id)
             if done.state == "done":
                 title = studio.projects(studio.user(request)).get(project).title
-                yield [job_html(done), gr.update(value=collected(jobs, job.id, title), visible=True)]
+                with tempfile.TemporaryDirectory(prefix="inkcast-export-") as folder:  # Gradio copies what it is given
+                    made = collected(jobs, job.id, title, Path(folder))
+                    yield [job_html(done), gr.update(value=str(made), visible=True)]
 
         return export
 
@@ -99,18 +101,17 @@ def pages_view(studio: Studio, opened: Opened) -> PagesView:
     return PagesView(outputs, show)
 
 
-def collected(jobs: Jobs, job_id: str, title: str) -> str:
-    """What a job made, as one file for Gradio to take in: several become a ZIP named after the comic."""
-    folder = Path(tempfile.mkdtemp(prefix="inkcast-export-"))
+def collected(jobs: Jobs, job_id: str, title: str, folder: Path) -> Path:
+    """What a job made, as one file in `folder`, named after the comic; several files become a ZIP."""
     found = jobs.files(job_id)
     stem = "".join(sign if sign.isalnum() or sign in " -" else "-" for sign in title).strip()[:60] or "comic"
     if len(found) == 1:
         path = folder / f"{stem}{Path(found[0].name).suffix}"
         path.write_bytes(jobs.file(job_id, found[0].name))
-        return str(path)
+        return path
     path = folder / f"{stem}.zip"
     path.write_bytes(zipped([(one.name, jobs.file(job_id, one.name)) for one in found]))
-    return str(path)
+    return path
 
 
 def zipped(files: Sequence[tuple[str, bytes]]) -> bytes:

@@ -1,0 +1,243 @@
+"""What the web app's forms make of what an author gives them, without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio")
+
+from inkcast.app.project import Candidate, PanelState
+from inkcast.app.web.boxes import as_box, read_boxes
+from inkcast.app.web.designer import subject_of
+from inkcast.app.web.drafts import Draft, drafts_of, painted, records, save_character, seen, with_boxes
+from inkcast.app.web.maps import maps_of, overlaid
+from inkcast.app.web.panel_facts import dressed, edited, moved_boxes, outfits, places, worn
+from inkcast.app.web.pictures import data_uri
+from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, without
+from inkcast.app.web.styles import style_cards
+from inkcast.cast.database import Database
+from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
+from inkcast.cast.store import CastLibrary
+from inkcast.drawing.routes import routes_picture
+from inkcast.errors import CastError, PictureError, PolicyError, StoryError
+from inkcast.images import encode_png
+from inkcast.page.panel import Figure
+from inkcast.story.parser import CastName, parse_story
+from inkcast.story.script import Line, Panel, Presence, Script
+from inkcast.story.styles import load_styles
+from inkcast.toon.world import Look, Thing
+
+SCRIPT = Script(
+    title="Two",
+    panels=(
+        Panel(
+            description="Ann reads",
+            characters=(Presence(name="Ann", box=(0.1, 0.1, 0.5, 0.9), state="armour"),),
+            dialogue=(Line(speaker="Ann", text="Hush: now", kind="whisper", translations={"de": "Still"}),),
+            seed=5,
+        ),
+        Panel(description="Rolf waves", characters=(Presence(name="Rolf"),), place="cave"),
+    ),
+)
+
+
+def picture(colour: str = "red") -> Image.Image:
+    made = Image.new("RGB", (64, 64), "white")
+    made.paste(colour, (16, 16, 48, 60))
+    return made
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> CastLibrary:
+    return CastLibrary(Database("", tmp_path))
+
+
+def test_rows_give_back_the_script_with_all_that_they_do_not_show() -> None:
+    assert script_of(rows_of(SCRIPT, {}), SCRIPT) == SCRIPT
+
+
+def test_an_edited_row_changes_what_it_says_and_keeps_box_outfit_seed_and_translation() -> None:
+    rows = rows_of(SCRIPT, {})
+    rows[0][1], rows[0][2] = "Ann sleeps", "Ann (snoring); Rolf"
+    first = script_of(rows, SCRIPT).panels[0]
+    assert first.description == "Ann sleeps"
+    assert [(one.name, one.action, one.box, one.state) for one in first.characters] == [
+        ("Ann", "snoring", (0.1, 0.1, 0.5, 0.9), "armour"),
+        ("Rolf", "", None, ""),
+    ]
+    assert (first.seed, first.dialogue) == (5, SCRIPT.panels[0].dialogue)
+
+
+def test_a_row_without_a_number_is_a_new_panel_and_an_empty_one_is_none() -> None:
+    rows = [
+        *rows_of(SCRIPT, {}),
+        ["", "They sing", "Ann; Rolf", "Ann: La\nSomebody (off-panel): Boo", *[""] * 5],
+        [""] * 9,
+    ]
+    new = script_of(rows, SCRIPT).panels[2:]
+    assert [panel.description for panel in new] == ["They sing"]
+    assert [(line.speaker, line.kind, line.text) for line in new[0].dialogue] == [
+        ("Ann", "speech", "La"),
+        (None, "off-panel", "Boo"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [(1, "", "row 1 shows nothing"), (3, "Ann (sings): La", "row 1 has a line of the kind 'sings'")],
+)
+def test_a_row_that_makes_no_panel_is_named(column: int, text: str, said: str) -> None:
+    rows = rows_of(SCRIPT, {})
+    rows[0][column] = text
+    with pytest.raises(StoryError, match=said):
+        script_of(rows, SCRIPT)
+
+
+def test_panels_are_moved_added_and_taken_out() -> None:
+    assert [panel.description for panel in moved(SCRIPT, 2, 1).panels] == ["Rolf waves", "Ann reads"]
+    assert [panel.description for panel in without(SCRIPT, 1).panels] == ["Rolf waves"]
+    assert extended(SCRIPT, 1).panels[2] == SCRIPT.panels[1]
+    with pytest.raises(StoryError, match="no panel 3: choose one from 1 to 2"):
+        without(SCRIPT, 3)
+
+
+def test_a_warning_stands_at_the_panel_it_is_about() -> None:
+    parsed = parse_story('Ann waves. Then she said "I am lost', [CastName("Ann", "she"), CastName("Zed", "he")])
+    by_panel, whole = notes_by_panel(parsed)
+    assert any("not closed" in text for text in by_panel.values())
+    assert 0 not in by_panel
+    assert any("Zed" in text for text in whole)
+
+
+def test_boxes_from_a_browser_are_boxes_of_the_picture_or_none() -> None:
+    given = {"boxes": [{"name": "a", "box": [-1, 0.2, 0.5, 2]}, {"name": "b", "box": [0.5, 0, 0.4, 1]}, {"name": "c"}]}
+    assert read_boxes(given) == {"a": (0.0, 0.2, 0.5, 1.0), "b": None, "c": None}
+    assert as_box(["x", 0, 1, 1]) is None
+    assert read_boxes(None) == {}
+
+
+def candidate(**changes: object) -> Candidate:
+    usual = Candidate("c", "p", 1, "", "", "fake", (100, 50), (Figure("Rolf", (50, 0, 100, 50)),), "d", None, 0.0)
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def test_only_boxes_that_were_moved_are_kept() -> None:
+    who = (*SCRIPT.panels[0].characters, Presence(name="Rolf"))
+    panel = PanelState("p", SCRIPT.panels[0].model_copy(update={"characters": who}), chosen=candidate())
+    assert [(one.name, one.box) for one in places(panel)] == [
+        ("Ann", (0.1, 0.1, 0.5, 0.9)),
+        ("Rolf", (0.5, 0.0, 1.0, 1.0)),
+    ]
+    assert moved_boxes(panel, {"Ann": (0.1, 0.1, 0.5, 0.9), "Rolf": (0.501, 0.0, 1.0, 1.0)}) == []
+    assert moved_boxes(panel, {"Ann": None, "Rolf": (0.2, 0.0, 0.6, 1.0)}) == [
+        ("Ann", None),
+        ("Rolf", (0.2, 0.0, 0.6, 1.0)),
+    ]
+
+
+def test_words_of_a_panel_are_edited_with_what_they_do_not_show_kept() -> None:
+    changed = edited(SCRIPT.panels[0], "Ann runs", "Ann", "Ann: Go!", "Later", "ZIP, ZAP")
+    assert (changed.seed, changed.characters, changed.effects) == (5, SCRIPT.panels[0].characters, ("ZIP", "ZAP"))
+    assert (changed.caption, changed.dialogue[0].text) == ("Later", "Go!")
+    with pytest.raises(StoryError, match="shows nothing"):
+        edited(SCRIPT.panels[0], " ", "", "", "", "")
+
+
+def test_clothes_are_an_outfit_of_ones_own_or_another_characters() -> None:
+    usual = [Entry("1", "Ann", (), "", "", (), (), ()), Entry("2", "Rolf", (), "", "", (), (), ())]  # type: ignore[arg-type]
+    assert ("the clothes of Rolf", "clothes.Rolf") in outfits("Ann", usual)
+    assert worn(SCRIPT.panels[0], "Ann") == "state:armour"
+    swapped = dressed(SCRIPT.panels[0], "Ann", "clothes.Rolf")
+    assert (swapped.engine, swapped.characters[0].state, worn(swapped, "Ann")) == (
+        {"clothes.Ann": "Rolf"},
+        "",
+        "clothes.Rolf",
+    )
+    assert dressed(swapped, "Ann", "state:armour") == SCRIPT.panels[0]
+
+
+def test_maps_are_read_back_from_their_picture_and_tint_their_own_half() -> None:
+    grey = Image.new("RGB", (32, 32), (200, 200, 200))
+    left = np.zeros((3, 8, 8), dtype=np.float32)
+    left[0, :, :4], left[2, :, 4:] = 1, 1
+    maps = maps_of(routes_picture(grey, left), grey)
+    assert maps.shape == (3, 32, 32)
+    assert maps[0, :, :12].min() > 0.9
+    assert maps[0, :, 20:].max() < 0.1
+    tinted = np.asarray(overlaid(grey, maps))
+    assert tuple(tinted[16, 28]) == (200, 200, 200)
+    assert tinted[16, 4, 0] > tinted[16, 4, 2] + 40
+
+
+def test_a_crop_is_kept_and_a_corrected_face_becomes_a_close_up() -> None:
+    draft = Draft(encode_png(picture()), "ann.png", picture(), face=(0.3, 0.3, 0.6, 0.6))
+    still = with_boxes(draft, None, draft.face)
+    assert records(still, "mine") == (ReferenceRecord(draft.data, None, "front", "ann.png", "mine"),)
+    cropped = with_boxes(draft, (0.25, 0.0, 0.75, 1.0), (0.25, 0.25, 0.5, 0.5))
+    whole, face = records(cropped, "mine")
+    assert cropped.shown.size == (32, 64)
+    assert (whole.view, face.view, face.consent) == ("front", "close-up", "mine")
+
+
+def test_painting_adds_to_the_mask_and_takes_away_but_never_all() -> None:
+    draft = Draft(encode_png(picture()), "ann.png", picture())
+    stroke = Image.new("RGBA", (64, 64))
+    stroke.paste((255, 0, 0, 255), (0, 0, 16, 16))
+    assert not seen(draft).mask[:16, :16].any()
+    assert seen(painted(draft, [stroke], True)).mask[:16, :16].all()
+    everything = Image.new("RGBA", (64, 64), (255, 0, 0, 255))
+    with pytest.raises(PictureError, match="nothing of the picture would be left"):
+        painted(draft, [everything], False)
+
+
+def test_a_character_is_saved_changed_and_keeps_unchanged_pictures(library: CastLibrary) -> None:
+    draft = Draft(encode_png(picture()), "ann.png", picture())
+    made = save_character(library, Words("Ann", (), "she", "a girl"), [draft], consent="mine", real_person=False)
+    (kept,) = drafts_of(library, "Ann")
+    second = Draft(encode_png(picture("blue")), "two.png", picture("blue"))
+    named = Words("Anna", ("Ann",), "she", "a girl")
+    changed = save_character(library, named, [kept, second], known="Ann", consent="signed", real_person=True)
+    assert (changed.id, changed.name, changed.aliases) == (made.id, "Anna", ("Ann",))
+    assert [(one.picture == made.references[0].picture, one.consent) for one in changed.references] == [
+        (True, "signed"),
+        (False, "signed"),
+    ]
+    masked = painted(drafts_of(library, "Anna")[0], [Image.new("RGBA", (64, 64), (1, 1, 1, 255))], True)
+    again = save_character(library, named, [masked], known="Anna", consent="signed", real_person=True)
+    assert [one.mask is not None for one in again.references] == [True]
+
+
+def test_a_real_person_needs_consent_and_a_character_a_picture(library: CastLibrary) -> None:
+    draft = Draft(encode_png(picture()), "ann.png", picture())
+    with pytest.raises(PolicyError, match="needs consent"):
+        save_character(library, Words("Ann"), [draft], consent=" ", real_person=True)
+    with pytest.raises(CastError, match="at least one picture"):
+        save_character(library, Words("Ann"), [], consent="", real_person=False)
+    library.add(CharacterRecord("Bob", references=(ReferenceRecord(draft.data),)))
+    with pytest.raises(CastError, match="no picture left"):
+        save_character(library, Words("Bob"), [], known="Bob", consent="", real_person=False)
+
+
+def test_a_design_keeps_what_its_kind_can_have() -> None:
+    robot = subject_of("x", {"kind": "robot", "hair": "mohawk", "top": "red"})
+    assert isinstance(robot, Look)
+    assert (robot.kind, robot.top) == ("robot", "red")
+    car = subject_of("x", {"kind": "car", "color": "blue", "top": "red"})
+    assert isinstance(car, Thing)
+    assert car.color == "blue"
+
+
+def test_every_style_has_a_card_with_a_picture_of_its_own_kind() -> None:
+    cards = style_cards()
+    assert [card.id for card in cards[1:]] == list(load_styles())
+    assert all(card.src.startswith("data:image/webp") and card.alt for card in cards)
+    assert len({card.src for card in cards}) > 12
+
+
+def test_a_picture_in_a_page_is_small() -> None:
+    assert len(data_uri(Image.effect_noise((2000, 1000), 80).convert("RGB"), 64)) < 10_000

@@ -1,0 +1,117 @@
+"""Ways of coming to the studio: again in mid-drawing, as another user, on a phone, without a mouse."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.author import PATIENCE, Author
+from tests.e2e.serving import serving
+
+PASSWORD = "correct horse battery"
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_reload_in_mid_drawing_shows_it_going_on(author: Author) -> None:
+    author.enter()
+    author.tab("Projects")
+    author.page.locator("#projects-cards .ink-card", has_text="demo").click()
+    author.page.locator(".ink-where", has_text="demo").wait_for()
+    author.steps(12)
+    author.tab("Comic")
+    author.page.click("#comic-draw")
+    author.page.locator("#comic-state", has_text=re.compile("Loading|Drawing")).wait_for(timeout=PATIENCE)
+    author.page.reload()
+    author.tab("Comic")
+    author.page.locator("#comic-state [role=progressbar]").wait_for()
+    author.page.locator("#comic-cancel").wait_for()
+    author.ready()
+    assert author.drawn() == author.page.locator("#comic-panels .ink-card").count() == 4
+
+
+def test_two_users_are_apart(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from inkcast.app.accounts import Accounts
+    from inkcast.app.accounts_tables import AccountsDatabase
+
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path))
+    database = AccountsDatabase("", tmp_path)
+    for name in ("ada", "bob"):
+        Accounts(database).add(name, PASSWORD)
+    database.close()
+    with (
+        serving(tmp_path, auth=True, worker=False) as address,
+        Author.at(browser, address) as ada,
+        Author.at(browser, address) as bob,
+    ):
+        for author, name in ((ada, "ada"), (bob, "bob")):
+            author.page.goto(address)
+            author.page.get_by_label("Name").fill(name)
+            author.page.get_by_label("Password").fill(PASSWORD)
+            author.page.get_by_role("button", name="Sign in").click()
+            author.page.wait_for_url("**/?project=*", timeout=PATIENCE)
+        ada.new_project("Ada's secret")
+        bob.enter(f"?project={ada.project}")
+        bob.page.get_by_text("not here, or is not yours").wait_for()
+        assert bob.project != ada.project
+        bob.tab("Projects")
+        assert "secret" not in bob.page.locator("body").inner_text()
+        ada.page.get_by_role("button", name="Sign out ada").click()
+        ada.page.get_by_label("Password").wait_for()
+        ada.assert_local()
+
+
+def test_a_phone_shows_every_tab_without_sideways_scrolling(phone: Author) -> None:
+    phone.enter()
+    for name in ("Projects", "Cast", "Story", "Comic"):
+        phone.tab(name)
+        wide = phone.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, f"{name} is {wide} px wide"
+
+
+def test_panels_are_chosen_and_boxes_moved_by_keys_alone(author: Author) -> None:
+    author.enter()
+    author.tab("Projects")
+    author.page.locator("#projects-cards .ink-card", has_text="demo").press("Enter")
+    author.page.locator(".ink-where", has_text="demo").wait_for()
+    author.page.get_by_role("tab", name="Comic", exact=True).press("Enter")
+    author.page.locator("#comic-panels .ink-card").nth(3).press("Enter")
+    author.page.locator("#panel-heading", has_text="Panel 4").wait_for()
+    add = author.page.get_by_role("button", name="Add box for Rolf")
+    if add.count():
+        add.press("Enter")
+    left = author.page.get_by_label("Rolf: left in percent")
+    before = int(left.input_value())
+    author.page.locator("[data-box='Rolf']").press("ArrowLeft")
+    author.page.get_by_text("Set by you").first.wait_for()
+    assert int(left.input_value()) == max(before - 2, 0)
+    author.page.get_by_role("button", name="History").press("Enter")
+    author.page.locator("#comic-undo").press("Enter")
+    author.page.wait_for_function(
+        "before => document.querySelector('[aria-label=\"Rolf: left in percent\"]')?.value != before",
+        arg=str(max(before - 2, 0)),
+    )
+
+
+def test_every_picture_and_field_has_a_name(author: Author) -> None:
+    author.enter()
+    for name in ("Projects", "Cast", "Story", "Comic"):
+        author.tab(name)
+        nameless = author.page.evaluate(
+            """() => [...document.querySelectorAll('img, input, textarea, select, button')].filter((each) =>
+                each.checkVisibility() && !(each.alt || each.labels?.length || each.ariaLabel || each.title
+                || each.innerText?.trim() || each.closest('label'))).map((each) => each.outerHTML.slice(0, 120))"""
+        )
+        assert not nameless, f"{name}: {nameless}"
+
+
+def test_an_error_says_what_to_do(author: Author) -> None:
+    author.enter()
+    author.tab("Cast")
+    author.page.click("#cast-new")
+    author.page.locator("#cast-name input, #cast-name textarea").fill("")
+    author.page.click("#cast-save")
+    author.page.get_by_text("write one in the field Name").wait_for()
+    assert "Traceback" not in author.page.locator("body").inner_text()
