@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.app.jobs_kit import Desk, drawn_seeds
+from tests.app.jobs_kit import Desk, JournalEasels, drawn_seeds
 from tests.easel_fake import FakeEasel
 
 from inkcast.app.jobs import DrawComic, Export, Jobs, LearnIdentity, RedrawPanels
 from inkcast.app.jobs_rows import LEASE, MOST_DEATHS, claim, worker_name
 from inkcast.app.projects import Projects
 from inkcast.app.tables import JobRow
-from inkcast.app.worker import judged
+from inkcast.app.worker import Worker, judged
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
 from inkcast.errors import (
@@ -89,6 +90,31 @@ def test_a_running_job_stops_within_a_step_and_goes_on_where_it_was(desk: Desk, 
     assert not set(after) & set(before[:2])
     with pytest.raises(ConflictError):
         desk.jobs.resume(job.id)
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back(desk: Desk, tmp_path: Path) -> None:
+    job = desk.jobs.submit(DrawComic(), desk.project())
+    easels = JournalEasels(tmp_path / "journal", lambda number: worker.stop())
+    worker = Worker("", tmp_path, easels=easels, report=lambda line: None)
+    worker.run()
+    assert (desk.jobs.get(job.id).state, desk.jobs.get(job.id).attempt) == ("queued", 0)
+    desk.work()
+    assert (desk.jobs.get(job.id).state, len(drawn_seeds(tmp_path))) == ("done", 6)
+
+
+def test_a_worker_that_lost_its_job_leaves_it_alone(desk: Desk, tmp_path: Path) -> None:
+    job = desk.jobs.submit(DrawComic(), desk.project())
+
+    def taken(number: int) -> None:
+        with desk.store.writing() as session:
+            row = session.get_one(JobRow, job.id)
+            row.worker, row.lease = "elsewhere:1:a", time.time() + LEASE
+            session.add(row)
+
+    desk.work(taken)
+    assert (desk.jobs.get(job.id).state, len(drawn_seeds(tmp_path))) == ("running", 1)
+    with desk.store.reading() as session:
+        assert session.get_one(JobRow, job.id).worker == "elsewhere:1:a"
 
 
 def test_a_cancelled_job_can_be_retried(desk: Desk, tmp_path: Path) -> None:
@@ -297,6 +323,8 @@ def test_a_dead_workers_job_goes_to_the_next_and_a_live_ones_does_not(desk: Desk
     assert ask("nearby:1:b", now + LEASE * 2) == job.id  # its lease had run out
     host, _, tail = worker_name("c").split(":")
     assert ask(f"{host}:4194305:{tail}", now + LEASE * 4) == job.id  # no process has so high a number
+    assert ask(f"{host}:{os.getpid()}:d", now + LEASE * 4.1) == job.id
+    assert ask(f"{host}:{os.getpid()}:e", now + LEASE * 4.2) == job.id  # the same process number, another process
     while ask("elsewhere:1:e", now := now + LEASE * 9):
         assert desk.jobs.get(job.id).attempt <= MOST_DEATHS
     assert (desk.jobs.get(job.id).state, desk.jobs.get(job.id).attempt) == ("failed", MOST_DEATHS)

@@ -133,7 +133,7 @@ def claim(session: Session, worker: str, per_user: int, now: float) -> JobRow | 
     `per_user` running. To be called in a transaction that takes turns.
     """
     running = session.exec(select(JobRow).where(JobRow.state == "running").order_by(col(JobRow.number))).all()
-    lost = [row for row in running if is_lost(row, now)]
+    lost = [row for row in running if is_lost(row, worker, now)]
     for row in lost:
         state = row.wanted  # it was asked to stop, and has
         if not state and row.attempt >= MOST_DEATHS:
@@ -160,13 +160,17 @@ def claim(session: Session, worker: str, per_user: int, now: float) -> JobRow | 
     return found
 
 
-def is_lost(row: JobRow, now: float) -> bool:
-    """Whether the job's worker is gone: on this machine no process has its number, elsewhere its lease has run out."""
-    if row.lease < now:
+def is_lost(row: JobRow, asking: str, now: float) -> bool:
+    """Whether the job's worker is gone: on this machine no process has its number, or the one that asks has it now (a
+    container's first process always has the same); elsewhere its lease has run out.
+    """
+    if row.lease < now or row.worker == asking:
         return True
     host, _, rest = row.worker.partition(":")
     pid = rest.partition(":")[0]
-    return host == socket.gethostname() and pid.isdigit() and int(pid) != os.getpid() and not _lives(int(pid))
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    return int(pid) == os.getpid() or not _lives(int(pid))
 
 
 def worker_name(tail: str) -> str:

@@ -174,8 +174,8 @@ def with_script(document: Document, text: str) -> Document:
 def aligned(known: Sequence[PanelDocument], old: Sequence[Panel], new: Sequence[Panel]) -> tuple[PanelDocument, ...]:
     """For each new panel, what is known of the old one that it was: the same one, else the one that stood there."""
     found: list[PanelDocument | None] = [None] * len(new)
-    keys = [[panel.model_dump_json() for panel in panels] for panels in (old, new)]
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    before, after = ([panel.model_dump_json() for panel in panels] for panels in (old, new))
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal" or (tag == "replace" and a1 - a0 == b1 - b0):
             found[b0:b1] = known[a0:a1]
         elif tag == "replace":

@@ -154,7 +154,7 @@ class DrawingWork:
             conditioning = easel.engine.condition(planned.prompt, self._identities(enrolled), planned.style)
             painted = posed.draw(conditioning, planned, self.watch.step)
         check_picture(painted.panel.picture, f"panel {index + 1}")
-        return self._keep(turn, planned, easel, painted)
+        return self._keep(turn, planned, posed, painted)
 
     def _keep(self, turn: Turn, planned: PlannedPanel, easel: Easel, painted: Painted) -> str:
         """Picture, candidate and progress in one transaction: there whole or not at all."""

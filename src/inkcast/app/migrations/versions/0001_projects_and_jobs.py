@@ -11,8 +11,8 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False)
 
 
-def _whole(name: str, **more: bool) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=False, **more)
+def _whole(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
 
 
 def _time(name: str, nullable: bool = False) -> sa.Column[float]:
@@ -68,7 +68,7 @@ def upgrade() -> None:
     op.create_table(
         "studio_jobs",
         sa.Column("id", sa.String(32), primary_key=True),
-        _whole("number", unique=True, index=True),
+        sa.Column("number", sa.Integer, nullable=False, unique=True, index=True),
         sa.Column("owner", sa.String(64), nullable=False, index=True),
         sa.Column("project_id", sa.String(32), index=True),
         sa.Column("kind", sa.String(16), nullable=False),
