@@ -101,7 +101,12 @@ def serve(studio: Studio, serving: Serving, announce: Callable[[str], None]) -> 
     with listening(serving.host, serving.port) as listener:
         app = make_app(studio, serving)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,  # longer than clients keep idle connections, which else meet a closed one
+            timeout_graceful_shutdown=5,
         )
         host = f"[{serving.host}]" if ":" in serving.host else serving.host
         announce(f"http://{host}:{listener.getsockname()[1]}/")

@@ -241,6 +241,7 @@ class Studio:
         return self._ask("POST", path, tries=3, headers={"Idempotency-Key": uuid.uuid4().hex}, **content)
 
     def _ask(self, method: str, path: str, *, tries: int = 1, **content: Any) -> httpx.Response:
+        tries = 3 if method == "GET" else tries
         for attempt in range(tries):
             try:
                 response = self._http.request(method, path, **content)
