@@ -138,9 +138,11 @@ def test_many_scripts_are_printed_with_the_shipped_fonts(language: str, text: st
     assert letters <= set(_pdf_text(path)) | set("\u0621أ")
 
 
-def test_a_letter_no_font_has_is_named_with_its_place(tmp_path: Path) -> None:
-    script = Script(panels=(Panel(description="p"), Panel(description="p", dialogue=(Line(text="a \U00012000 b"),))))
-    with pytest.raises(PageError, match=r"panel 2, line 1: no font has '\U00012000' \(U\+12000\) of 'a \U00012000 b'"):
+@pytest.mark.parametrize("letter", ["\U00012000", "\U0010abcd"])
+def test_a_letter_no_font_has_is_named_with_its_place(letter: str, tmp_path: Path) -> None:
+    script = Script(panels=(Panel(description="p"), Panel(description="p", dialogue=(Line(text=f"a {letter} b"),))))
+    message = f"panel 2, line 1: no font has '{letter}' \\(U\\+{ord(letter):X}\\) of 'a {letter} b'"
+    with pytest.raises(PageError, match=message):
         _write(script, tmp_path / "c.pdf")
 
 
