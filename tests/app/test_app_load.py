@@ -1,4 +1,4 @@
-"""The studio as it is started, web app and worker included, with a little of the load that `inkcast bench` puts on it."""
+"""The studio as it is started, web app and worker included, under a little of what `inkcast bench` loads it with."""
 
 from __future__ import annotations
 
