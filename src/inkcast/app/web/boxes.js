@@ -3,6 +3,9 @@
 const SMALLEST = 0.04;
 const host = () => element.querySelector('.ink-boxes');
 let value = null;
+let dragging = false;
+let sent = []; // box states the server was told of, until it answers with the last: older answers come late
+const LATE = 10_000; // milliseconds after which an answer counts as news
 
 const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
 const node = (tag, attributes = {}, ...children) => {
@@ -12,8 +15,11 @@ const node = (tag, attributes = {}, ...children) => {
   return made;
 };
 
+const stateOf = (given) => JSON.stringify(given.boxes.map((one) => [one.name, one.box]));
+
 function tell() {
-  props.value = JSON.parse(JSON.stringify(value));
+  sent.push({ state: stateOf(value), at: performance.now() });
+  props.value = { ...JSON.parse(JSON.stringify(value)), mine: true };
   trigger('input');
 }
 
@@ -53,6 +59,7 @@ function boxFrame(stage, one, fields) {
     start.preventDefault();
     frame.focus();
     frame.setPointerCapture(start.pointerId);
+    dragging = true;
     const change = start.target.classList.contains('ink-box-corner') ? sized : moved;
     const [from, area] = [one.box, stage.getBoundingClientRect()];
     const follow = (now) => {
@@ -60,8 +67,10 @@ function boxFrame(stage, one, fields) {
       show();
     };
     const end = () => {
+      dragging = false;
       frame.removeEventListener('pointermove', follow);
       if (one.box !== from) tell();
+      else take();
     };
     frame.addEventListener('pointermove', follow);
     frame.addEventListener('pointerup', end, { once: true });
@@ -127,6 +136,7 @@ function draw() {
   const root = host();
   if (!root) return;
   root.setAttribute('aria-label', title);
+  const focused = root.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
   root.replaceChildren();
   if (!value || !value.src) return;
   const stage = node('div', { class: 'ink-stage' }, node('img', { src: value.src, alt: value.alt, draggable: 'false' }));
@@ -137,10 +147,18 @@ function draw() {
     if (one.box) stage.append(boxFrame(stage, one, fields));
   }
   root.append(stage, rows);
+  if (focused) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
 }
 
 function take() {
   const given = props.value;
+  if (dragging || given?.mine) return;
+  if (given && sent.length) {
+    sent = sent.filter((one) => performance.now() - one.at < LATE);
+    const place = sent.findIndex((one) => one.state === stateOf(given));
+    if (place >= 0 && place < sent.length - 1) return;
+    sent = [];
+  }
   if (given && value && JSON.stringify(given) === JSON.stringify(value) && host().childElementCount) return;
   value = given ? JSON.parse(JSON.stringify(given)) : null;
   draw();

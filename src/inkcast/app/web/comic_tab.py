@@ -94,7 +94,13 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         return pages.show(user, studio.projects(user).get(project))
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    opened.tick.change(refresh, [opened.project, opened.panel, bench.mapped], [*around, *bench.pictures], **quiet)
+    opened.tick.change(
+        refresh,
+        [opened.project, opened.panel, bench.mapped],
+        [*around, *bench.pictures],
+        trigger_mode="always_last",
+        **quiet,
+    )
     strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **quiet)
     undo.click(moving("undo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
     redo.click(moving("redo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)

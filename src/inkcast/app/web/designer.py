@@ -134,7 +134,7 @@ def designer_form(form: ReferenceForm, name: Any, description: Any) -> Callable[
     )
     for key, control in lists.items():
         if key != "kind":
-            control.input(draw, inputs, [live], show_progress="hidden")
+            control.input(draw, inputs, [live], show_progress="hidden", trigger_mode="always_last")
     view.input(draw, inputs, [live], show_progress="hidden")
     again.click(lambda: secrets.token_hex(4), None, [chance], show_progress="hidden").then(
         draw, inputs, [live], show_progress="hidden"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from inkcast.app.web.told import told
 from inkcast.errors import UsageError
 
 SHOWN = ("draw", "redraw")
+RECENT = 600  # seconds for which somebody who comes back is told that a drawing is ready
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def drawing_bar(studio: Studio, opened: Opened) -> DrawingBar:
 
     def show(user: User, project: str) -> list[Any]:
         found = latest(user, project)
-        return values(user, None if found is not None and found.state == "done" else found)
+        old = found is not None and found.state == "done" and time.time() - (found.finished or 0) > RECENT
+        return values(user, None if old else found)
 
     def submit(user: User, project: str, task: Task) -> list[Any]:
         return values(user, studio.jobs(user).submit(task, project))

@@ -150,7 +150,7 @@ def _wire(form: ReferenceForm, drop: Any, drop_one: Any, add: Any, cut: Any, for
 
     drop.upload(receive, [drop, drafts], [*outputs, drop])
     strip.select(choose, [drafts], outputs, show_progress="hidden")
-    editor.input(frame, [drafts, place, editor], [drafts, cutout], show_progress="hidden")
+    editor.input(frame, [drafts, place, editor], [drafts, cutout], show_progress="hidden", trigger_mode="always_last")
     for words in (view, outfit):
         words.input(name_it, [drafts, place, view, outfit], [drafts], show_progress="hidden")
     drop_one.click(take_away, [drafts, place], outputs)

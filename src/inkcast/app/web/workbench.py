@@ -146,7 +146,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
 
     here = [opened.project, opened.panel]
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    editor.input(place, [*here, editor], [opened.tick], **quiet)
+    editor.input(place, [*here, editor], [opened.tick], trigger_mode="always_last", **quiet)
     mapped.input(map_it, [*here, mapped], [editor], **quiet)
     pictures.select(choose, here, [opened.tick], **quiet)
     forget.click(throw_away, here, [opened.tick], **quiet)
