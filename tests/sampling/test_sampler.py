@@ -206,6 +206,16 @@ def test_subjects_reach_every_pipeline(backbone: Backbone, drawn: Conditioning, 
     assert not np.array_equal(pixels(draw(backbone, drawn, settings, control=control)), uncontrolled)
 
 
+def test_controlled_pipelines_draw_no_bar_of_their_own(
+    backbone: Backbone, drawn: Conditioning, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backbone.pipeline.set_progress_bar_config(disable=True)
+    for control in controls(backbone).values():
+        draw(backbone, drawn, replace(SETTINGS, steps=2), control=control)
+    shown = capsys.readouterr()
+    assert "it/s" not in shown.err + shown.out
+
+
 def test_controlled_pipelines_leave_the_shared_dtype_alone(backbone: Backbone) -> None:
     backbone.pipeline.to(torch.bfloat16)
     half = replace(backbone, dtype=torch.bfloat16)

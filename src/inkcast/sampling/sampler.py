@@ -70,6 +70,7 @@ def draw(
     memory = rows(conditioning, settings.pictures, latent_size)
     trace = AttentionTrace(record_attention=record_attention)
     pipeline, extra = controlled(base, control, settings.size)
+    pipeline.set_progress_bar_config(disable=True)  # one made from another does not know
     with _scheduler(pipeline, settings.scheduler):
         out = pipeline(
             **_prompt(base, conditioning, settings),

@@ -117,6 +117,7 @@ def prepare(folder: Path, plan: Plan, vae: Any, tokenizer: CLIPTokenizer, worker
             batch_size=CHUNK,
             num_workers=workers,
             worker_init_fn=be_modest if workers else None,
+            generator=torch.Generator(),  # torch's own chance decides the first weights, cache or no cache
         )
         with Bars(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
             for batch in bars.track(loader, description="latents"):
