@@ -66,11 +66,15 @@ def kill_and_go_on(desk: Desk, job: Job, kills: int, longest: float, seed: int, 
     return killed
 
 
-def survives(desk: Desk, kills: int, longest: float, seed: int, base: str = "fake", pace: float = 0.05) -> int:
+def survives(desk: Desk, kills: int, seed: int, base: str = "fake", pace: float = 0.05) -> int:
     """Draws the same comic twice, the second time with kills, and compares them byte for byte."""
     steps = 2 if base == "toon" else 4
     whole = desk.jobs.submit(DrawComic(), desk.project(steps=steps))
     assert worker_process(desk.home, base=base).wait(PATIENCE) == 0
+    alone = desk.jobs.get(whole.id)
+    assert alone.started is not None
+    assert alone.finished is not None
+    longest = 0.6 * (alone.finished - alone.started)  # so that a kill comes before the end
     job = desk.jobs.submit(DrawComic(), desk.project(steps=steps))
     killed = kill_and_go_on(desk, job, kills, longest, seed, base, pace)
     done = desk.jobs.get(job.id)
@@ -83,11 +87,15 @@ def survives(desk: Desk, kills: int, longest: float, seed: int, base: str = "fak
 
 @pytest.mark.slow
 def test_a_comic_survives_three_kills(desk: Desk) -> None:
-    assert survives(desk, kills=3, longest=1.2, seed=1) > 0
+    assert survives(desk, kills=3, seed=1) > 0
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(6))
-def test_a_toon_comic_survives_five_kills(desk: Desk, seed: int) -> None:
-    """Thirty kills of workers with the embedded model, from its loading to the last page."""
-    assert survives(desk, kills=5, longest=14.0, seed=seed, base="toon") > 0
+def test_toon_comics_survive_thirty_kills(desk: Desk) -> None:
+    """Of workers with the embedded model, from its loading to the last page."""
+    killed = 0
+    for seed in range(30):
+        killed += survives(desk, kills=5, seed=seed, base="toon")
+        if killed >= 30:
+            return
+    raise AssertionError(f"only {killed} workers were killed in time")
