@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
-from starlette.testclient import TestClient
 
 from inkcast.app.accounts import Accounts
 from inkcast.app.accounts_tables import AccountsDatabase

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 from tests.app.studio_kit import LOCAL, PASSWORD, add_character, bearer
 from tests.cast.conftest import postgres_server  # noqa: F401  (a fixture)
 

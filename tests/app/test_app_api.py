@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
-from starlette.testclient import TestClient
 from tests.app.studio_kit import add_character, add_user, bearer, portrait, studio_client
 
 from inkcast.app.problems import KINDS, kind_of

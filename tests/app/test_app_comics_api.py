@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
-from starlette.testclient import TestClient
 from tests.app.jobs_kit import JournalEasels
 from tests.app.studio_kit import add_character, add_user, bearer, portrait, studio_client
 

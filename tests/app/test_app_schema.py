@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
-from starlette.testclient import TestClient
 from tests.app.studio_kit import add_character, studio_client
 
 from inkcast.app.problems import MEDIA_TYPE

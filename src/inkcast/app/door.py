@@ -7,10 +7,10 @@ who asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from inkcast.app.accounts import Accounts
@@ -20,8 +20,14 @@ from inkcast.app.problems import PREFIX, problem
 from inkcast.errors import InkcastError
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from fastapi import Response
+
+# ASGI's terms
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "inkcast_session"
 SIGN_IN = "/sign-in"
@@ -107,19 +113,19 @@ class Door:
         return f"the request is larger than {self._rules.largest / 1e6:g} MB: send less at once"
 
     async def _who(self, secret: str, headers: dict[str, str]) -> User | None:
-        from anyio.to_thread import run_sync
+        from fastapi.concurrency import run_in_threadpool
 
         accounts = self._rules.accounts
         if accounts is None:
             return LOCAL
         if secret:
-            return await run_sync(accounts.token_user, secret)
+            return await run_in_threadpool(accounts.token_user, secret)
         held = cookie(headers.get("cookie", ""))
-        return await run_sync(accounts.signed_in, held) if held else None
+        return await run_in_threadpool(accounts.signed_in, held) if held else None
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets the request in, counting what it sends; adds the headers that every answer has."""
-        from starlette.exceptions import HTTPException
+        from fastapi import HTTPException
 
         seen = 0
 
@@ -182,7 +188,7 @@ def _foreign(scope: Scope, headers: dict[str, str]) -> bool:
 
 
 def _sign_in_first(scope: Scope, headers: dict[str, str]) -> Response:
-    from starlette.responses import RedirectResponse
+    from fastapi.responses import RedirectResponse
 
     wants_page = "text/html" in headers.get("accept", "") and not scope["path"].startswith(PREFIX)
     if scope["type"] == "http" and scope["method"] == "GET" and wants_page:

@@ -100,7 +100,7 @@ def problem(
     status: int | None = None,
 ) -> Response:
     """The response that tells of a problem of the kind called `name`."""
-    from starlette.responses import Response as Plain
+    from fastapi import Response as Plain
 
     kind = KINDS[name]
     found = Problem(
@@ -148,7 +148,7 @@ def declare(app: FastAPI) -> None:
     import logging
 
     from fastapi.exceptions import RequestValidationError
-    from starlette.exceptions import HTTPException
+    from fastapi.exceptions import StarletteHTTPException as HTTPException
 
     async def ours(_: Request, error: Exception) -> Response:
         assert isinstance(error, InkcastError)

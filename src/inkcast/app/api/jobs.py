@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterable, Iterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -29,8 +28,8 @@ router = APIRouter(route_class=Repeatable)
 JobId = Annotated[str, Path(description="`id` of a job.", max_length=64)]
 FileName = Annotated[str, Path(description="`name` of one of the job's files.", max_length=255)]
 BUSY = responses("not-found", "conflict")
-WAITING = CapacityLimiter(1000)  # threads that wait for a job to change, apart from those that answer requests
-SILENCE = 10.0  # seconds without a change after which the wait for one begins anew
+WAITING = ThreadPoolExecutor(500, "inkcast events")  # wait for jobs to change, apart from what answers requests
+SILENCE = 2.0  # seconds without a change after which the wait for one begins anew
 
 
 @router.post("/comics", status_code=202, tags=["comics"], summary="Draw a comic", responses=BUSY)
@@ -136,7 +135,7 @@ async def follow(
     events = iter(caller.jobs.events(job.id, after, SILENCE))
     seen = after
     while True:
-        changed = await run_sync(partial(next, events, None), limiter=WAITING, abandon_on_cancel=True)
+        changed = await asyncio.get_running_loop().run_in_executor(WAITING, next, events, None)
         if changed is None:
             return
         if changed.version > seen:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from fastapi import Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from sqlmodel import col, delete
 
@@ -44,18 +44,18 @@ class Repeatable(APIRoute):
             answers = Answers(request.app.state.accounts.database)
             owner = request.app.state.studio.user(request).id
             hashed = hashlib.sha256(key.encode("latin-1", "replace")).hexdigest()
-            known = await run_sync(answers.begin, owner, hashed, await fingerprint(request))
+            known = await run_in_threadpool(answers.begin, owner, hashed, await fingerprint(request))
             if known is not None:
                 return known
             try:
                 response = await handle(request)
             except Exception:
-                await run_sync(answers.forget, owner, hashed)
+                await run_in_threadpool(answers.forget, owner, hashed)
                 raise
             if response.status_code < 400:
-                await run_sync(answers.keep, owner, hashed, response)
+                await run_in_threadpool(answers.keep, owner, hashed, response)
             else:
-                await run_sync(answers.forget, owner, hashed)
+                await run_in_threadpool(answers.forget, owner, hashed)
             return response
 
         return once
