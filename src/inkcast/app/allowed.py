@@ -1,4 +1,4 @@
-"""Which bases and language models a user may name: a base may be a path or a download, a model spends somebody's key."""
+"""Which bases and language models a user may name: a base may be a path, a model spends somebody's key."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class StudioSettings(BaseSettings):
     )
     bases: str = Field(
         default="toon",
-        description="Bases, separated by commas, that users of a studio with accounts may draw on; a local user may any.",
+        description="Bases, separated by commas, that users with accounts may draw on; the local user may any.",
     )
     llms: str = Field(
         default="",
