@@ -19,6 +19,7 @@ from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.panel_facts import dressed, edited, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
 from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, without
+from inkcast.app.web.story_facts import engine_choices, licence_of
 from inkcast.app.web.styles import style_cards
 from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
@@ -241,3 +242,8 @@ def test_every_style_has_a_card_with_a_picture_of_its_own_kind() -> None:
 
 def test_a_picture_in_a_page_is_small() -> None:
     assert len(data_uri(Image.effect_noise((2000, 1000), 80).convert("RGB"), 64)) < 10_000
+
+
+def test_engines_are_offered_for_a_base_that_is_not_on_this_machine() -> None:
+    assert ("any-story", "any-story") in engine_choices("somebody/their-base")
+    assert "Weights:" in licence_of("somebody/their-base", "")

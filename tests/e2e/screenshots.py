@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "images"
 EXAMPLES = ROOT / "examples"
 STEPS = 25
-COLOURS = 128
+COLOURS = 256
 
 
 def main() -> None:
@@ -47,6 +47,14 @@ def tour(author: Author) -> None:
     author.ready()
     author.page.locator("#comic-panels .ink-card").nth(3).click()
     author.page.locator("#panel-heading", has_text="Panel 4").wait_for()
+    for name in ("Ann Lee", "Rolf"):
+        add = author.page.get_by_role("button", name=f"Add box for {name}")
+        if add.count():
+            add.click()
+    author.page.get_by_label("Ann Lee: left in percent").fill("8")
+    author.page.get_by_label("Ann Lee: right in percent").fill("36")
+    author.page.get_by_label("Rolf: left in percent").fill("40")
+    author.page.get_by_label("Rolf: left in percent").press("Tab")
     shoot(author, "comic")
     author.tab("Pages and export")
     author.page.locator("#pages-view img").first.wait_for()

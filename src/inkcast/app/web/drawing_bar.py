@@ -41,7 +41,7 @@ def drawing_bar(studio: Studio, opened: Opened) -> DrawingBar:
         cancel = gr.Button("Cancel", visible=False, variant="stop", elem_id="comic-cancel")
         retry = gr.Button("Try again", visible=False, elem_id="comic-retry")
     with gr.Row(elem_classes="ink-progress-row"):
-        state = gr.HTML(elem_id="comic-state")
+        state = gr.HTML(elem_id="comic-state", min_width=280)
         preview = gr.HTML(elem_id="comic-preview", min_width=140)
     outputs = (seen, timer, pause, resume, cancel, retry, state, preview)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -24,10 +23,9 @@ from inkcast.app.web.script_rows import (
     script_of,
     without,
 )
+from inkcast.app.web.story_facts import engine_choices, licence_of, read_again, read_story, warnings_of
 from inkcast.app.web.styles import style_cards
 from inkcast.app.web.told import told
-from inkcast.engines.survey import survey
-from inkcast.errors import InkcastError, UsageError
 from inkcast.story.parser import ParsedStory
 
 
@@ -215,67 +213,3 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
     seed.blur(setting("seed"), [opened.project, seed], None, **quiet)
     negative.blur(setting("negative"), [opened.project, negative], None, **quiet)
     return StoryTab(outputs, show, cast)
-
-
-def read_story(studio: Studio, user: User, text: str, names: list[str], model: str = "") -> ParsedStory:
-    """The story by rules, or by a language model that this studio allows."""
-    from inkcast.app.allowed import check_llm
-    from inkcast.app.safety import check_words
-    from inkcast.story.parser import CastName, parse_story
-
-    if not names:
-        raise UsageError("nobody is chosen for this story: tick who is in it, or add characters in the tab Cast")
-    check_words(text, "the story")
-    library = studio.library(user)
-    entries = [library.entry(name) for name in names]
-    cast = [CastName(entry.name, entry.pronouns, entry.aliases) for entry in entries]
-    if not model.strip():
-        return parse_story(text, cast)
-    from inkcast.story.llm import parse_story_with
-
-    check_llm(model.strip(), studio)
-    return parse_story_with(model.strip(), text, cast)
-
-
-def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | None:
-    """What the parser says of a project's story, where the script still has the panels it made of it."""
-    try:
-        found = read_story(studio, user, project.story, list(project.cast))
-    except InkcastError:
-        return None
-    return found if len(found.script.panels) == len(project.script.panels) else None
-
-
-def warnings_of(found: ParsedStory | None, project: Project) -> str:
-    """The parser's warnings as a list, those about a panel with its number."""
-    if not project.script.panels:
-        return (
-            '<div class="ink-empty"><strong>No script yet</strong><p>Write or paste a story above, tick who is in it, '
-            "and press Write the script.</p></div>"
-        )
-    if found is None or not found.warnings:
-        return ""
-    by_panel, whole = notes_by_panel(found)
-    items = [f"<li><b>Panel {index + 1}</b>{escape(text)}</li>" for index, text in sorted(by_panel.items())]
-    items += [f"<li><b>Story</b>{escape(text)}</li>" for text in whole]
-    return f'<ul class="ink-warnings" aria-label="What the parser had to choose">{"".join(items)}</ul>'
-
-
-def engine_choices(base: str) -> list[tuple[str, str]]:
-    """Engines for a list; those whose weights this base lacks say so."""
-    offered = [("the usual one", "")]
-    for found in survey(base):
-        offered.append((found.name if found.ready else f"{found.name} (no weights here)", found.name))
-    return offered
-
-
-def licence_of(base: str, name: str) -> str:
-    """The licence of the weights in use, and where a method comes from."""
-    found = next((each for each in survey(base) if each.name == name), None)
-    if found is None:
-        return '<p class="ink-licence">Each engine\'s licence is shown here when you choose one.</p>'
-    missing = "" if found.ready else f" Missing on this base: {escape(', '.join(found.missing))}."
-    return (
-        f'<p class="ink-licence">{escape(found.title)}. Code: {escape(found.licence)}. Weights: '
-        f"{escape(found.weights)}.{missing}</p>"
-    )
