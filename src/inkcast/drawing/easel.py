@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inkcast.sampling.sampler import DrawSettings, Step
     from inkcast.sdxl.backbone import Backbone
 
+TOON_GUIDANCE = 3.0  # the figures in docs/toon.md are best here
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -199,7 +200,7 @@ def usual(engine: Engine, base: Backbone) -> DrawSettings:
 
     settings = DrawSettings(size=(base.side, base.side))
     if base.toon:
-        return settings
+        return replace(settings, guidance=TOON_GUIDANCE)
     return replace(
         settings,
         steps=getattr(engine, "steps", settings.steps),

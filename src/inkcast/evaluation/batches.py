@@ -24,7 +24,7 @@ class Batching:
     """How pictures are drawn for measuring; `size` pictures at a time, square at the base's own side."""
 
     steps: int = 25
-    guidance: float = 5.0
+    guidance: float = 3.0
     scheduler: str = "euler"
     size: int = 16
 
