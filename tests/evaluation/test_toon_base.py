@@ -183,7 +183,7 @@ def test_a_batch_draws_what_each_prompt_draws_alone(backbone: Backbone) -> None:
     together = draw_all(backbone, conditionings, [5, 6, 7], batching, drawn.append)
     assert drawn == [2, 1]
     for conditioning, seed, picture in zip(conditionings, (5, 6, 7), together, strict=True):
-        settings = DrawSettings((64, 64), steps=2, guidance=5.0, seed=seed)
+        settings = DrawSettings((64, 64), steps=2, guidance=batching.guidance, seed=seed)
         (alone,) = draw(backbone, conditioning, settings)
         assert np.abs(np.asarray(alone).astype(int) - picture).max() <= 1
 

@@ -47,7 +47,7 @@ COMMANDS = {
     "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),
     "bench": Entry("inkcast.cli.bench", "Time the parts of a comic on this machine."),
     "studio": Entry("inkcast.cli.studio", "Run the web app and the HTTP API on one port.", group=True),
-    "worker": Entry("inkcast.cli.worker", "Draw what the studio's users ask for."),
+    "worker": Entry("inkcast.cli.worker", "Take jobs from the studio's queue and do them, one at a time."),
     "doctor": Entry("inkcast.cli.doctor", "Show what this machine has and what is missing."),
 }
 
