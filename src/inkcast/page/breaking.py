@@ -28,9 +28,7 @@ class Piece:
 
 def clean(text: str) -> str:
     """Composed, on one line, without control characters; marks of direction and joiners stay."""
-    kept = (
-        " " if unicodedata.category(char) in ("Cc", "Cs") else char for char in unicodedata.normalize("NFC", text)
-    )
+    kept = (" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in unicodedata.normalize("NFC", text))
     return " ".join("".join(kept).split())
 
 

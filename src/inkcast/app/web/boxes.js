@@ -117,10 +117,14 @@ function numberRow(one) {
       fill();
       tell();
     });
+    input.addEventListener('blur', take); // what came while somebody typed
     row.append(node('label', {}, side, input));
     return input;
   });
-  const fill = () => inputs.forEach((input, index) => { input.value = Math.round(100 * one.box[index]); });
+  const fill = () => inputs.forEach((input, index) => {
+    input.value = Math.round(100 * one.box[index]);
+    input.dataset.shown = input.value;
+  });
   const remove = node('button', { type: 'button', 'aria-label': `Remove the box of ${one.name}` }, 'Remove');
   remove.addEventListener('click', () => {
     one.box = null;
@@ -150,9 +154,15 @@ function draw() {
   if (focused) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
 }
 
+// Whether a field holds a number that is not yet said: drawing anew would lose it.
+const typing = () => {
+  const field = document.activeElement;
+  return host()?.contains(field) && field.matches('input') && field.value !== field.dataset.shown;
+};
+
 function take() {
   const given = props.value;
-  if (dragging || given?.mine) return;
+  if (dragging || typing() || given?.mine) return;
   if (given && sent.length) {
     sent = sent.filter((one) => performance.now() - one.at < LATE);
     const place = sent.findIndex((one) => one.state === stateOf(given));
