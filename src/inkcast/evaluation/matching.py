@@ -84,16 +84,18 @@ def figures(
 def match(
     oracle: OracleReader, detector: ToonDetector, cases: Sequence[Case], pictures: UInt8[np.ndarray, "n h w 3"]
 ) -> list[Matched]:
-    """For each picture the assignment of found characters to its cast with the greatest likeness (Hungarian)."""
-    results = []
-    for case, readings in zip(cases, figures(oracle, detector, pictures), strict=True):
-        chosen: list[LookReading | None] = [None] * len(case.cast)
-        if readings and case.cast:
-            gain = np.array([[likeness(look, reading) for reading in readings] for look in case.cast])
-            for row, column in zip(*linear_sum_assignment(-gain), strict=True):
-                chosen[row] = readings[column]
-        results.append(Matched(case, tuple(chosen), len(readings)))
-    return results
+    """Each picture's found characters as its cast."""
+    return [assigned(case, readings) for case, readings in zip(cases, figures(oracle, detector, pictures), strict=True)]
+
+
+def assigned(case: Case, readings: Sequence[LookReading]) -> Matched:
+    """The assignment of what was read of a picture's characters to its cast with the greatest likeness (Hungarian)."""
+    chosen: list[LookReading | None] = [None] * len(case.cast)
+    if readings and case.cast:
+        gain = np.array([[likeness(look, reading) for reading in readings] for look in case.cast])
+        for row, column in zip(*linear_sum_assignment(-gain), strict=True):
+            chosen[row] = readings[column]
+    return Matched(case, tuple(chosen), len(readings))
 
 
 def shared(wanted: Iterable[str], seen: Iterable[str]) -> float:

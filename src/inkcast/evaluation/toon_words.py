@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from inkcast.engines.engine import Conditioning
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
-from inkcast.evaluation.matching import Case, figures, match, shared
+from inkcast.evaluation.matching import Case, assigned, figures, shared
 from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.sdxl.attention import AttentionMemory
 from inkcast.sdxl.backbone import Backbone
@@ -114,18 +114,15 @@ def evaluate_words(
     conditionings = [plain(base, prompt.text) for prompt in prompts]
     pictures = draw_all(base, conditionings, [prompt.seed for prompt in prompts], batching, progress)
     answers: dict[str, list[float]] = {}
+    colors: list[float] = []
     readings = zip(prompts, oracle.scenes(pictures), figures(oracle, detector, pictures), strict=True)
     for prompt, scene, seen in readings:
         for name, values in judge_scene(prompt, scene, seen).items():
             answers.setdefault(name, []).extend(values)
-    cases = [
-        Case(tuple(actor.subject for actor in prompt.scene.actors if isinstance(actor.subject, Look)))
-        for prompt in prompts
-    ]
-    answers["described colors"] = []
-    for prompt, case, matched in zip(prompts, cases, match(oracle, detector, cases, pictures), strict=True):
-        people = [actor for actor in prompt.scene.actors if actor.subject in case.cast]
+        people = [actor for actor in prompt.scene.actors if isinstance(actor.subject, Look)]
+        matched = assigned(Case(tuple(actor.subject for actor in people if isinstance(actor.subject, Look))), seen)
         for actor, look in zip(people, matched.readings, strict=True):
             for name, value in said_colors(prompt, actor).items():
-                answers["described colors"].append(float(look is not None and look.word(name) == value))
+                colors.append(float(look is not None and look.word(name) == value))
+    answers["described colors"] = colors
     return Wording({name: bootstrap(values) for name, values in answers.items()}, pictures)
