@@ -105,9 +105,11 @@ class Author:
         editor.fill(text)
         editor.press("Enter")
 
-    def drawn(self) -> int:
-        """How many panels of the strip show a picture."""
-        return int(self.page.locator("#comic-panels .ink-card img").count())
+    def shows_drawn(self, panels: int) -> None:
+        """That the strip comes to show so many panels with a picture: it follows what is said of the drawing."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#comic-panels .ink-card img")).to_have_count(panels, timeout=PATIENCE)
 
     def draw(self) -> None:
         """Draws the comic and waits until it is ready."""

@@ -28,7 +28,7 @@ def test_from_an_empty_studio_to_a_printed_comic(author: Author, tmp_path: Path)
     author.steps(STEPS)
 
     author.draw()
-    assert author.drawn() == 2
+    author.shows_drawn(2)
     assert author.page.locator("#comic-panels", has_text="dancing in the kitchen").count() == 1
 
     _redraw_one(author)

@@ -29,7 +29,8 @@ def test_a_reload_in_mid_drawing_shows_it_going_on(author: Author) -> None:
     author.page.locator("#comic-state [role=progressbar]").wait_for()
     author.page.locator("#comic-cancel").wait_for()
     author.ready()
-    assert author.drawn() == author.page.locator("#comic-panels .ink-card").count() == 4
+    author.shows_drawn(4)
+    assert author.page.locator("#comic-panels .ink-card").count() == 4
 
 
 def test_two_users_are_apart(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,10 +58,12 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         ]
 
     def show(user: User, project: Project) -> list[Any]:
+        drawing = bar.show(user, project.id)
+        project = studio.projects(user).get(project.id)  # not older than what the bar has seen of the drawing
         first = project.panels[0].id if project.panels else ""
         return [
             first,
-            *bar.show(user, project.id),
+            *drawing,
             *view(user, project, first),
             *bench.words(user, project, first),
             *bench.sight(user, project, first),
