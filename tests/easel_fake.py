@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -60,6 +60,9 @@ class FakeEasel:
         )
         self.engine = FakeEngine()
         self.origin = Origin("sdxl", base, "engine")
+
+    def check(self, plan: Sequence[PlannedPanel]) -> None:
+        self.plan = tuple(plan)
 
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
         assert self.engine.is_active

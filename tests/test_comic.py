@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from inkcast.drawing.record import read_record
 from inkcast.errors import CastError, InkcastError, OutputError, PageError, StoryError
 from inkcast.events import Event, Note, Progress
 from inkcast.page.layout import PageOptions
-from inkcast.story.script import Panel, Presence, Script, load_script
+from inkcast.redrawing import letter_again
+from inkcast.story.script import Panel, Presence, Script, dump_script, load_script
 
 STORY = (
     "Ann Lee is reading in the library. She runs in the park. Rolf waves on the beach. Ann and Rolf hug in the castle."
@@ -98,6 +100,29 @@ def test_a_panel_s_own_seed_wins(tmp_path: Path) -> None:
     record = read_record(tmp_path / "out")
     assert record.panels[0].seed == 99
     assert record.panels[1].seed != 99
+
+
+def test_poses_go_round_the_panels_that_name_none_and_stay_with_the_comic(tmp_path: Path) -> None:
+    for name, color in (("a", "red"), ("b", "green"), ("own", "blue")):
+        Image.new("RGB", (16, 16), color).save(tmp_path / f"{name}.png")
+    panels = [Panel(description=f"Ann Lee sits {n}", characters=(Presence(name="Ann Lee"),)) for n in range(4)]
+    panels[1] = panels[1].model_copy(update={"pose": str(tmp_path / "own.png")})
+    chosen = replace(QUICK, poses=(tmp_path / "a.png", tmp_path / "b.png"))
+    easels, out = FakeEasels(), tmp_path / "out"
+    draw_comic(Script(panels=tuple(panels)), CAST, chosen, out, page=SMALL, easel=easels)
+    assert [one.pose and one.pose.stem for one in easels.last.plan] == ["a", "own", "a", "b"]
+    kept = [Image.open(out / f"pose-{n:02}.png").getpixel((0, 0)) for n in range(1, 5)]
+    assert kept == [(255, 0, 0), (0, 0, 255), (255, 0, 0), (0, 128, 0)]
+    assert [Path(panel.pose) for panel in load_script(out / "script.yaml").panels] == [
+        out / f"pose-{n:02}.png" for n in range(1, 5)
+    ]
+    assert "pose: pose-01.png" in (out / "script.yaml").read_text()
+
+    translated = tmp_path / "translated.yaml"
+    translated.write_text(dump_script(Script(panels=tuple(panels))).replace("sits", "sitzt"))
+    letter_again(out, translated, {"language": "de"})
+    assert len(list(out.glob("pose-*.png"))) == 4
+    assert "pose: pose-04.png" in (out / "script.yaml").read_text()
 
 
 def test_progress_counts_characters_and_steps(tmp_path: Path) -> None:

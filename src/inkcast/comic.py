@@ -10,9 +10,17 @@ from pathlib import Path
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.easel import Easel, open_easel
-from inkcast.drawing.folder import check_target, replacing_comic, write_pages, write_panels, write_records, write_routes
-from inkcast.drawing.planning import PlannedPanel, plan_panels
-from inkcast.drawing.reading import as_script
+from inkcast.drawing.folder import (
+    check_target,
+    replacing_comic,
+    write_pages,
+    write_panels,
+    write_poses,
+    write_records,
+    write_routes,
+)
+from inkcast.drawing.planning import PlannedPanel, plan_panels, posing
+from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
 from inkcast.drawing.routes import Painted
 from inkcast.events import Note, Progress, Report, unheard
@@ -49,11 +57,13 @@ def draw_comic(
     check_target(out, overwrite=overwrite)
 
     script, notes = as_script(story, cast)
+    script = with_poses(script, drawing.poses)
     pages = arrange(script, page)
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)
-    plan = plan_panels(script, pages, cast, ready.drawing, ready.side)
+    plan = posing(plan_panels(script, pages, cast, ready.drawing, ready.side), script)
+    ready.check(plan)
     watch.lap("load")
 
     identities = enrol(ready, plan, cast, report)
@@ -64,6 +74,7 @@ def draw_comic(
 
     with replacing_comic(out, overwrite=overwrite) as target:
         drawn = [each.panel for each in painted]
+        script = write_poses(target, script) if target.is_dir() else script
         write_pages(target, script, drawn, pages, page)
         watch.lap("pages")
         if target.is_dir():

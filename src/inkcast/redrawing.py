@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inkcast.comic import Stopwatch, draw_panels, enrol
-from inkcast.drawing.choices import Drawing, Origin
+from inkcast.drawing.choices import Drawing, Lora, Origin
 from inkcast.drawing.easel import Easel, open_easel
 from inkcast.drawing.folder import (
     SCRIPT,
@@ -17,11 +17,12 @@ from inkcast.drawing.folder import (
     replacing_comic,
     write_pages,
     write_panels,
+    write_poses,
     write_records,
 )
-from inkcast.drawing.planning import panel_seed, plan_panels
+from inkcast.drawing.planning import panel_seed, plan_panels, posing
 from inkcast.drawing.record import ComicRecord, page_record, panel_record, read_record
-from inkcast.errors import OutputError, StoryError
+from inkcast.errors import StoryError
 from inkcast.events import Note, Report, unheard
 from inkcast.files import shown
 from inkcast.page.layout import PageOptions, arrange
@@ -61,7 +62,8 @@ def redraw_panel(
     pages = arrange(script, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
-    plan = plan_panels(script, pages, cast, ready.drawing, ready.side)[index : index + 1]
+    plan = posing(plan_panels(script, pages, cast, ready.drawing, ready.side), script)[index : index + 1]
+    ready.check(plan)
     watch.lap("load")
     identities = enrol(ready, plan, cast, report)
     watch.lap("cast")
@@ -72,7 +74,7 @@ def redraw_panel(
     kept[index] = panel_record(plan[0], painted.panel)
     changed = record.model_copy(update={"panels": tuple(kept)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, script, panels, pages, page, written=written)
+        write_pages(target, write_poses(target, script), panels, pages, page, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)
@@ -91,12 +93,13 @@ def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) 
     watch = Stopwatch()
     record = read_record(folder)
     cast, panels = read_cast(folder, record), read_panels(folder, record)
-    words = fitting_script(script or folder / SCRIPT, record)
+    drawn_from = fitting_script(folder / SCRIPT, record)
+    words = posed_like(fitting_script(script, record), drawn_from) if script else drawn_from
     written = (script or folder / SCRIPT).read_text("utf-8-sig")
     options = replace(page_options(record, folder), **changes)
     changed = record.model_copy(update={"title": words.title, "page": page_record(options)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, words, panels, arrange(words, options), options, written=written)
+        write_pages(target, write_poses(target, words), panels, arrange(words, options), options, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)
@@ -110,6 +113,13 @@ def fitting_script(path: Path, record: ComicRecord) -> Script:
             "draw it anew with  inkcast make"
         )
     return script
+
+
+def posed_like(script: Script, drawn_from: Script) -> Script:
+    """The script with the poses that the comic was drawn after."""
+    pairs = zip(script.panels, drawn_from.panels, strict=True)
+    panels = tuple(panel.model_copy(update={"pose": drawn.pose}) for panel, drawn in pairs)
+    return script.model_copy(update={"panels": panels})
 
 
 def with_panel(script: Script, index: int, seed: int, description: str) -> Script:
@@ -128,12 +138,8 @@ def page_options(record: ComicRecord, folder: Path) -> PageOptions:
 
 def recorded_drawing(record: ComicRecord) -> Drawing:
     """The choices a comic was drawn with."""
-    chosen = record.drawing
-    if chosen.poses:
-        raise OutputError(
-            f"the comic was drawn after poses ({', '.join(chosen.poses)}), which it does not keep: draw it anew"
-        )
-    return Drawing(**chosen.model_dump())
+    loras = tuple(Lora(Path(lora.file), lora.scale) for lora in record.drawing.loras)
+    return Drawing(**{**record.drawing.model_dump(), "loras": loras})
 
 
 def note_changes(record: ComicRecord, origin: Origin, report: Report) -> None:

@@ -17,6 +17,7 @@ from inkcast.app.tables import CandidateRow
 from inkcast.cast.database import Database
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import ConflictError, InkcastError, NotFoundError, StoryError
+from inkcast.story.script import Panel, Script
 
 SCRIPT = """\
 # drawn for the school paper
@@ -180,6 +181,18 @@ def test_a_choice_that_no_project_has_is_refused(projects: Projects, changes: di
     with pytest.raises(InkcastError):
         projects.set_drawing(made.id, **changes)
     assert projects.get(made.id).drawing == {}
+
+
+def test_a_script_names_no_files_of_the_machine(projects: Projects) -> None:
+    """A pose in a script from elsewhere would be a way to the studio's own disk."""
+    made = projects.create()
+    with pytest.raises(StoryError, match=r"'/etc/passwd'.* upload"):
+        projects.set_script(made.id, "panels:\n- {description: rain, pose: /etc/passwd}\n")
+    with pytest.raises(StoryError, match="upload"):
+        projects.create(script=Script(panels=(Panel(description="rain", pose="/etc/passwd"),)))
+    drawn = projects.set_script(made.id, "panels:\n- {description: rain}\n")
+    with pytest.raises(StoryError, match="upload"):
+        projects.set_panel(made.id, drawn.panels[0].id, Panel(description="rain", pose="/etc/passwd"))
 
 
 def test_a_page_no_printer_has_is_refused_and_a_good_one_kept(projects: Projects) -> None:

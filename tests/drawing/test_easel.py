@@ -8,24 +8,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline
+from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
+from tests import tiny
 from tests.easel_fake import character
 from tests.engines.any_story.parts import random_parts
 from tests.engines.test_ip_adapter import SIZE
 
 from inkcast.comic import draw_comic
-from inkcast.drawing.choices import Drawing
+from inkcast.drawing.choices import Drawing, Lora
 from inkcast.drawing.easel import open_easel, usual
+from inkcast.drawing.posing import fitted
 from inkcast.drawing.record import read_record
 from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.engines.story_maker.engine import StoryMaker
-from inkcast.errors import BaseModelError, EngineError, InkcastError
+from inkcast.errors import BaseModelError, EngineError, InkcastError, PictureError, WeightsError
 from inkcast.events import Event, Note, Progress, unheard
 from inkcast.images import Reference, open_picture
 from inkcast.page.layout import PageOptions
 from inkcast.redrawing import redraw_panel
 from inkcast.sdxl.backbone import Backbone, load_backbone
+from inkcast.story.script import load_script
+from inkcast.vision.pose import pose_map
 
 STORY = "Ann sits in the park. Ann hugs Ben on the beach."
 CAST = (character("Ann", "red", "she"), character("Ben", "blue", "he"))
@@ -89,6 +96,79 @@ def test_without_an_engine_the_first_that_the_base_has_is_taken_and_said(drawing
     easel = open_easel(replace(drawing, engine=""), notes.append)
     assert easel.drawing.engine == easel.engine.name == "ip-adapter"
     assert any(isinstance(note, Note) and "any-story" in note.text for note in notes)
+
+
+def test_a_panel_takes_the_pose_of_its_script_and_keeps_it(drawing: Drawing, tmp_path: Path) -> None:
+    """Drawn again from what the comic keeps, the posed panel is the same; without the pose it is another."""
+    base = with_controlnet(tmp_path / "base", drawing)
+    posed, chosen = tmp_path / "posed.png", replace(drawing, base=str(base))
+    Image.fromarray(pose_map([np.array([[10 + n, 3 * n, 1.0] for n in range(18)])], (64, 40))).save(posed)
+    text = "panels:\n- {description: Ann sits in the park, characters: [Ann], pose: posed.png}\n"
+    (tmp_path / "script.yaml").write_text(text)
+    page = PageOptions(layout="classic-4", dpi=40)
+    for name, script in (("posed", text), ("free", text.replace(", pose: posed.png", ""))):
+        (tmp_path / "script.yaml").write_text(script)
+        draw_comic(load_script(tmp_path / "script.yaml"), CAST, chosen, tmp_path / name, page=page)
+    posed.unlink()
+    panels = {name: (tmp_path / name / "panel-01.png").read_bytes() for name in ("posed", "free")}
+    assert panels["posed"] != panels["free"]
+    out = tmp_path / "posed"
+    redraw_panel(out, 1, seed=read_record(out).panels[0].seed)
+    assert (out / "panel-01.png").read_bytes() == panels["posed"]
+
+
+def test_a_photograph_to_pose_after_needs_something_that_reads_it(drawing: Drawing, tmp_path: Path) -> None:
+    chosen = replace(drawing, base=str(with_controlnet(tmp_path / "base", drawing)), poses=(tmp_path / "photo.png",))
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "photo.png")
+    with pytest.raises(PictureError, match=r"photo.png.*people/ and pose/.*pose map"):
+        draw(tmp_path / "out", chosen)
+
+
+def test_a_pose_needs_a_controlnet_before_anything_is_drawn(drawing: Drawing, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "pose.png")
+    heard: list[Event] = []
+    with pytest.raises(BaseModelError, match="controlnet"):
+        draw(tmp_path / "out", replace(drawing, poses=(tmp_path / "pose.png",)), report=heard.append)
+    assert not any(isinstance(event, Progress) for event in heard)
+
+
+def test_a_pose_keeps_its_proportions() -> None:
+    wide = Image.new("RGB", (40, 20), "red")
+    canvas = np.asarray(fitted(wide, (60, 60)))
+    assert (canvas[15:45] == (255, 0, 0)).all()
+    assert not canvas[:15].any()
+    assert not canvas[45:].any()
+
+
+def test_a_lora_acts_and_is_taken_again_when_a_panel_is_drawn_again(drawing: Drawing, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    base = load_backbone(drawing.base, device="cpu")
+    base.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    state = get_peft_model_state_dict(base.unet)
+    StableDiffusionXLPipeline.save_lora_weights(tmp_path, state, weight_name="mine.safetensors")
+    chosen = replace(drawing, loras=(Lora(tmp_path / "mine.safetensors", 0.7),))
+    out = draw(tmp_path / "out", chosen)
+    plain = draw(tmp_path / "plain", drawing)
+    before = (out / "panel-02.png").read_bytes()
+    assert before != (plain / "panel-02.png").read_bytes()
+    record = read_record(out)
+    assert [(Path(one.file).name, one.scale) for one in record.drawing.loras] == [("mine.safetensors", 0.7)]
+    redraw_panel(out, 2, seed=record.panels[1].seed)
+    assert (out / "panel-02.png").read_bytes() == before
+    (tmp_path / "mine.safetensors").unlink()
+    with pytest.raises(WeightsError, match="no LoRA at"):
+        redraw_panel(out, 2)
+
+
+def with_controlnet(folder: Path, drawing: Drawing) -> Path:
+    """A copy of the base that also holds a pose ControlNet which does something."""
+    shutil.copytree(drawing.base, folder)
+    net = tiny.controlnet(load_backbone(folder, device="cpu").unet)
+    with torch.no_grad():
+        for layer in (net.controlnet_mid_block, *net.controlnet_down_blocks, net.controlnet_cond_embedding.conv_out):
+            layer.weight.add_(torch.randn_like(layer.weight) * 0.3)  # zero before training
+    net.save_pretrained(folder / "controlnet")
+    return folder
 
 
 def with_any_story(folder: Path, drawing: Drawing) -> Drawing:
@@ -158,7 +238,8 @@ def test_the_author_hears_what_was_done_about_a_reference(drawing: Drawing, tmp_
         ({"device": "abacus"}, BaseModelError, "abacus"),
         ({"base": "/nowhere"}, BaseModelError, "/nowhere"),
         ({"low_vram": True}, BaseModelError, "--low-vram"),
-        ({"poses": (Path("pose.png"),)}, BaseModelError, "controlnet"),
+        ({"poses": (Path("pose.png"),)}, PictureError, "pose.png"),
+        ({"loras": (Lora(Path("mine.safetensors")),)}, WeightsError, "no LoRA at"),
         ({"save_routes": True}, EngineError, "--save-routes"),
     ],
 )

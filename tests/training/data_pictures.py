@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inkcast.training.data.people import Instance
 from inkcast.training.data.tools import Tools
 from inkcast.vision.face import SeenFace
+from inkcast.vision.people import Instance
 
 POINTS = np.array([[4.0, 4], [8, 4], [6, 6], [5, 8], [7, 8]])
 

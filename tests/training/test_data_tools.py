@@ -11,8 +11,8 @@ import torch
 
 from inkcast.errors import BaseModelError, UsageError
 from inkcast.training.data.captioner import CHAT, PAD, Qwen2VLCaptioner
-from inkcast.training.data.people import Mask2FormerPeople, ToonPeople, VitPose, openpose, peaks_of
 from inkcast.training.data.tools import ToolChoice
+from inkcast.vision.people import Mask2FormerPeople, ToonPeople
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", PAD, "<|video_pad|>")
 
@@ -89,51 +89,6 @@ def test_a_captioner_that_is_none_is_one_line(tmp_path: Path, qwen: Path) -> Non
     (tmp_path / "config.json").write_text(json.dumps(table | {"image_token_id": 3}))
     with pytest.raises(BaseModelError, match="no Qwen2-VL"):
         Qwen2VLCaptioner(str(tmp_path)).caption(np.zeros((32, 32, 3), np.uint8))
-
-
-def test_vitpose_points_lie_where_the_maps_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
-
-    backbone = VitPoseBackboneConfig(
-        image_size=[64, 48], hidden_size=8, num_hidden_layers=1, num_attention_heads=1, mlp_ratio=1, out_indices=[1]
-    )
-    config = VitPoseConfig(backbone_config=backbone, num_labels=17)
-    VitPoseForPoseEstimation(config).save_pretrained(tmp_path)
-    reader = VitPose(str(tmp_path), margin=1.0)
-    picture = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
-    read = reader.read(picture, np.array([[10.0, 20, 34, 52], [60, 20, 84, 52]]))
-    assert read.shape == (2, 18, 3)
-    for points, x0 in zip(read, (10, 60), strict=True):
-        assert (points[:, 0] >= x0).all()
-        assert (points[:, 0] <= x0 + 24).all()
-        assert ((points[:, 1] >= 20) & (points[:, 1] <= 52)).all()
-
-    class Peak:
-        def __init__(self) -> None:
-            self.config = config
-
-        def __call__(self, pixel_values: torch.Tensor) -> object:
-            heat = torch.zeros(1, 17, 16, 12)
-            heat[:, :, 4, 3] = 0.8
-            return type("Out", (), {"heatmaps": heat})
-
-    monkeypatch.setitem(reader.__dict__, "model", Peak())
-    nose = reader.read(picture, np.array([[10.0, 20, 58, 84]]))[0, 0]
-    assert nose.tolist() == pytest.approx([10 + 3.5 * 4, 20 + 4.5 * 4, 0.8])
-    assert reader.read(picture, np.zeros((0, 4))).shape == (0, 18, 3)
-
-
-def test_coco_s_points_take_openpose_s_places() -> None:
-    coco = np.zeros((1, 17, 3))
-    coco[0, :, 0] = np.arange(17)
-    coco[0, :, 2] = 1
-    coco[0, 6, 2] = 0.5
-    found = openpose(coco)[0]
-    assert found[:, 0].tolist() == [0, 5.5, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
-    assert found[1, 2] == 0.5
-    heat = torch.zeros(1, 1, 4, 5)
-    heat[0, 0, 2, 3] = 2.0
-    assert peaks_of(heat).tolist() == [[[3.5, 2.5, 1.0]]]
 
 
 def test_mask2former_s_people_do_not_overlap(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from inkcast.drawing.choices import Drawing
 from inkcast.errors import StoryError, StudioError
+from inkcast.files import shown
 from inkcast.page.options import PageOptions
 from inkcast.page.panel import Figure
 from inkcast.story.script import Panel, Script, dump_script
@@ -24,7 +25,7 @@ PAGE = tuple(one.name for one in fields(PageOptions) if one.name != "template") 
 @dataclass(frozen=True)
 class Candidate:
     """A picture of a panel. `picture` and `routes` (where each character acted) are digests of PNG files; `drawn` is
-    in seconds since 1970.
+    in seconds since 1970; `characters` are who was to be seen, in the order of the maps.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Candidate:
     picture: str
     routes: str | None
     drawn: float
+    characters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,21 @@ def script_of(document: Document) -> Script:
 
 
 def with_script(document: Document, text: str) -> Document:
-    """The document with another script; panels that are the same, or were edited in place, keep their pictures."""
+    """The document with another script; panels that are the same, or were edited in place, keep their pictures.
+
+    Raises:
+        StoryError: it is no script, or names files of the machine that the studio runs on.
+    """
     old, new = parse_script(document.script or dump_script(Script()), "the script"), parse_script(text, "the script")
+    refuse_poses(new.panels)
     return replace(document, script=text, panels=aligned(document.panels, old.panels, new.panels))
+
+
+def refuse_poses(panels: Sequence[Panel]) -> None:
+    """Raises StoryError for a panel that names a file of the machine that the studio runs on."""
+    for panel in panels:
+        if panel.pose:
+            raise StoryError(f"a panel names the pose {shown(panel.pose)}: upload the picture to the panel instead")
 
 
 def aligned(known: Sequence[PanelDocument], old: Sequence[Panel], new: Sequence[Panel]) -> tuple[PanelDocument, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inkcast.errors import BaseModelError, CastError, StoryError, UsageError
@@ -13,6 +15,7 @@ from inkcast.files import shown
 
 if TYPE_CHECKING:
     from inkcast.cast.character import Character
+    from inkcast.drawing.choices import Lora
 
 LONGEST_STORY = 4 * 10**6  # bytes
 SCRIPTS = (".yaml", ".yml")
@@ -63,6 +66,22 @@ def gather_cast(entries: Sequence[str]) -> tuple[Character, ...]:
         key = name_key(character.name)
         found[key] = joined(found[key], character) if key in found else character
     return tuple(found.values())
+
+
+def lora_of(entry: str) -> Lora:
+    """`mine.safetensors` or `mine.safetensors=0.8`; raises UsageError for a strength that is no number."""
+    from inkcast.drawing.choices import Lora
+
+    file, equals, strength = entry.rpartition("=")
+    if not equals:
+        return Lora(Path(entry))
+    try:
+        scale = float(strength)
+    except ValueError:
+        scale = math.nan
+    if not math.isfinite(scale):
+        raise UsageError(f"--lora {shown(entry)}: {shown(strength)} is no strength; write for example  {file}=0.8")
+    return Lora(Path(file), scale)
 
 
 def drawn_character(name: str, picture: str, entry: str) -> Character:

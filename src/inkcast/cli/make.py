@@ -61,6 +61,10 @@ def make(
         list[Path] | None,
         typer.Option("--pose", help="A picture whose pose to take; several serve the panels in turn."),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option("--lora", help="FILE.safetensors or FILE.safetensors=STRENGTH: a LoRA to put on the base."),
+    ] = None,
     save_routes: Annotated[bool, typer.Option("--save-routes", help="Also write where each character acted.")] = False,
     layout: Layout = None,
     page_size: PageSize = None,
@@ -74,7 +78,7 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comic at --out.")] = False,
 ) -> None:
     """Draw a comic from a story and a cast."""
-    from inkcast.cli.inputs import gather_cast
+    from inkcast.cli.inputs import gather_cast, lora_of
     from inkcast.cli.story import read_parsed
     from inkcast.drawing.choices import Drawing
     from inkcast.events import Note
@@ -98,6 +102,7 @@ def make(
         dtype=dtype,
         low_vram=low_vram,
         poses=tuple(pose or ()),
+        loras=tuple(map(lora_of, lora or ())),
         save_routes=save_routes,
     )
     with showing_progress() as report:

@@ -9,10 +9,19 @@ Size = tuple[int, int]  # width, height in pixels
 
 
 @dataclass(frozen=True)
+class Lora:
+    """A .safetensors file of a user's, and how strongly it acts."""
+
+    file: Path
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class Drawing:
     """What an author may choose about drawing; empty, None or no steps: as the engine or the base has it.
 
-    `poses` are pictures whose poses the panels take, in turn; `save_routes` asks for maps of where characters acted.
+    `poses` are pictures whose poses the panels take, in turn; `loras` act on the base all the while;
+    `save_routes` asks for maps of where characters acted.
     """
 
     engine: str = ""
@@ -27,13 +36,15 @@ class Drawing:
     dtype: str = "auto"
     low_vram: bool = False
     poses: tuple[Path, ...] = ()
+    loras: tuple[Lora, ...] = ()
     save_routes: bool = False
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The weights that draw: the base's family and digest, and the digest of the engine's own parts."""
+    """The weights that draw: the base's family and digest, and the digests of the engine's own parts and of LoRAs."""
 
     family: str
     base: str
     engine: str
+    loras: tuple[str, ...] = ()

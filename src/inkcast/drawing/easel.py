@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inkcast.drawing.choices import Drawing, Origin
 from inkcast.drawing.planning import PlannedPanel
@@ -13,15 +13,14 @@ from inkcast.drawing.routes import Painted, RouteMaps
 from inkcast.engines.registry import DEFAULT, ENGINES, load_engine
 from inkcast.errors import EngineError, UsageError
 from inkcast.events import Note, Report, unheard
-from inkcast.images import open_picture
 from inkcast.page.panel import DrawnPanel, Figure
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from inkcast.drawing.figures import Finder
+    from inkcast.drawing.posing import Poser
     from inkcast.engines.engine import Conditioning, Engine
-    from inkcast.sampling.control import Follow
     from inkcast.sampling.sampler import DrawSettings, Step
     from inkcast.sdxl.backbone import Backbone
 
@@ -46,6 +45,10 @@ class Easel(Protocol):
     @property
     def origin(self) -> Origin: ...
 
+    def check(self, plan: Sequence[PlannedPanel]) -> None:
+        """Refuses a plan that it cannot draw, before anything is drawn."""
+        ...
+
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
         """One picture, inside `engine.active()`; `step` hears the number of finished steps, and stops it by raising."""
         ...
@@ -54,7 +57,7 @@ class Easel(Protocol):
 @dataclass(frozen=True)
 class BaseEasel:
     """The easel over a loaded base; `report` hears of what the base lacks for finding figures, `glimpse` of the picture
-    as it forms, after each step.
+    as it forms, after each step. `loras` are the digests of those loaded into the base.
     """
 
     base: Backbone
@@ -62,6 +65,7 @@ class BaseEasel:
     drawing: Drawing
     report: Report = unheard
     glimpse: Callable[[Step], None] | None = None
+    loras: tuple[str, ...] = ()
 
     def turned_to(
         self, drawing: Drawing, report: Report = unheard, glimpse: Callable[[Step], None] | None = None
@@ -70,7 +74,7 @@ class BaseEasel:
         other = replace(
             self, drawing=settled(drawing, self.engine, self.base), report=report, glimpse=glimpse or self.glimpse
         )
-        for name in ("_finder", "_pose_net"):
+        for name in ("_finder", "_poser"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
@@ -81,7 +85,12 @@ class BaseEasel:
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.base.family, self.base.digest, str(getattr(self.engine, "digest", "")))
+        return Origin(self.base.family, self.base.digest, str(getattr(self.engine, "digest", "")), self.loras)
+
+    def check(self, plan: Sequence[PlannedPanel]) -> None:
+        for panel in plan:
+            if panel.pose is not None:
+                self._poser.check(panel.pose)
 
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
         from inkcast.engines.engine import Charting
@@ -111,7 +120,8 @@ class BaseEasel:
                 self.glimpse(done)
             step(done.index + 1)
 
-        (picture,) = draw(self.base, conditioning, settings, control=self._pose(panel.index), on_step=on_step)
+        pose = None if panel.pose is None else self._poser.follow(panel.pose, panel.size)
+        (picture,) = draw(self.base, conditioning, settings, control=pose, on_step=on_step)
         drawn = DrawnPanel(picture, self._figures(picture, panel, routes))
         saved = routes.mean if self.drawing.save_routes else None
         return Painted(drawn, saved, None if chart is None else chart.picture())
@@ -138,19 +148,11 @@ class BaseEasel:
             return None
         return Finder(sights)
 
-    def _pose(self, index: int) -> Follow | None:
-        poses = self.drawing.poses
-        if not poses:
-            return None
-        from inkcast.sampling.control import Follow
-
-        return Follow(self._pose_net, open_picture(poses[index % len(poses)]))
-
     @cached_property
-    def _pose_net(self) -> Any:
-        from inkcast.sampling.controlnet import load_controlnet
+    def _poser(self) -> Poser:
+        from inkcast.drawing.posing import Poser
 
-        return load_controlnet(self.base.part("controlnet"), self.base.dtype)
+        return Poser(self.base)
 
 
 def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
@@ -158,7 +160,7 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
 
     Raises:
         UsageError: an unknown precision.
-        InkcastError: the base, the engine or a device is not there.
+        InkcastError: the base, the engine, a LoRA or a device is not there.
     """
     if drawing.dtype not in DTYPES:
         raise UsageError(f"unknown precision {drawing.dtype!r}: use one of {', '.join(DTYPES)}")
@@ -166,6 +168,7 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
 
     from inkcast.sampling.schedulers import make_scheduler
     from inkcast.sdxl.backbone import load_backbone
+    from inkcast.sdxl.loras import load_loras
 
     base = load_backbone(
         drawing.base,
@@ -176,8 +179,9 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     name = drawing.engine or default_engine(base, report)
     if drawing.scheduler:
         make_scheduler(drawing.scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
+    loras = load_loras(base, [(lora.file, lora.scale) for lora in drawing.loras])
     engine = load_engine(name, base, report=report)
-    return BaseEasel(base, engine, settled(drawing, engine, base), report)
+    return BaseEasel(base, engine, settled(drawing, engine, base), report, loras=loras)
 
 
 def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:

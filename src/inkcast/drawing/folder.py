@@ -25,7 +25,7 @@ from inkcast.story.script import Script, dump_script, edit_script
 
 SCRIPT = "script.yaml"
 TIMINGS = "run.json"
-OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "cast", SCRIPT, RECORD, TEMPLATE, TIMINGS)
+OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "pose-*.png", "cast", SCRIPT, RECORD, TEMPLATE, TIMINGS)
 ROOM_MB = 16
 
 
@@ -109,6 +109,17 @@ def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Char
             save_png(reference.image, folder / picture.picture)
             if reference.mask is not None:
                 save_png(reference.mask, folder / picture.mask)
+
+
+def write_poses(folder: Path, script: Script) -> Script:
+    """Keeps the pictures that panels were posed after; the script that is returned names those that are kept."""
+    panels = list(script.panels)
+    for number, panel in enumerate(panels, 1):
+        if panel.pose:
+            name = f"pose-{number:02}.png"
+            save_png(open_picture(panel.pose), folder / name)
+            panels[number - 1] = panel.model_copy(update={"pose": name})
+    return script.model_copy(update={"panels": tuple(panels)})
 
 
 def provenance(panel: PanelRecord, record: ComicRecord) -> dict[str, str]:

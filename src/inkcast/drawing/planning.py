@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from inkcast.cast.character import Character
 from inkcast.drawing.choices import Drawing, Size
@@ -21,7 +22,8 @@ LONGEST = 2.0  # long side over short side; pages crop what is longer
 class PlannedPanel:
     """All that decides one picture beside what an engine made of the cast. `index` counts from 0 in the script.
 
-    `cast` are the members of `prompt`, in their order, as they can be looked for in the picture.
+    `cast` are the members of `prompt`, in their order, as they can be looked for in the picture. `pose` is a picture
+    whose pose it takes; whoever plans sets it, since a script from elsewhere must not name files of this machine.
     """
 
     index: int
@@ -30,6 +32,7 @@ class PlannedPanel:
     size: Size
     seed: int
     cast: tuple[Character, ...] = ()
+    pose: Path | None = None
 
 
 def plan_panels(
@@ -51,6 +54,11 @@ def plan_panels(
         )
         for index, panel in enumerate(script.panels)
     )
+
+
+def posing(plan: Sequence[PlannedPanel], script: Script) -> tuple[PlannedPanel, ...]:
+    """The plan with the poses that its script names."""
+    return tuple(replace(one, pose=Path(pose) if (pose := script.panels[one.index].pose) else None) for one in plan)
 
 
 def panel_seed(seed: int, index: int) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from inkcast.cast.character import Character
 from inkcast.cast.names import name_key
 from inkcast.errors import CastError, StoryError
 from inkcast.files import shown
+from inkcast.images import open_picture
 from inkcast.story.parser import CastName, parse_story
 from inkcast.story.script import Script
 
@@ -35,6 +37,17 @@ def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, t
         names = ", ".join(character.name for character in cast)
         raise StoryError(f"the story names nobody of the cast ({names}): use these names in it")
     return script, notes
+
+
+def with_poses(script: Script, poses: Sequence[Path]) -> Script:
+    """The script with `poses` for the panels that name none, in turn; raises PictureError where one cannot be read."""
+    panels = list(script.panels)
+    for number, panel in enumerate(panels):
+        pose = panel.pose or (str(poses[number % len(poses)]) if poses else "")
+        if pose:
+            open_picture(pose)
+            panels[number] = panel.model_copy(update={"pose": pose})
+    return script.model_copy(update={"panels": tuple(panels)})
 
 
 def check_names(cast: Sequence[Character]) -> dict[str, Character]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -75,8 +76,15 @@ class PanelRecord(_Frozen):
     figures: tuple[FigureRecord, ...] = ()
 
 
+class LoraRecord(_Frozen):
+    """A LoRA that acted: where its file lay, which the comic does not keep, and how strongly."""
+
+    file: str
+    scale: float
+
+
 class DrawingRecord(_Frozen):
-    """`choices.Drawing`, all that was left open filled in; poses are file names."""
+    """`choices.Drawing`, all that was left open filled in; what panels were posed after is in the script."""
 
     engine: str
     base: str
@@ -89,15 +97,16 @@ class DrawingRecord(_Frozen):
     device: str
     dtype: str
     low_vram: bool
-    poses: tuple[str, ...] = ()
+    loras: tuple[LoraRecord, ...] = ()
 
 
 class OriginRecord(_Frozen):
-    """The weights that drew: the base's family and digest, and the engine's digest."""
+    """The weights that drew: the base's family and digest, the engine's digest, and those of the LoRAs."""
 
     family: str
     base: str
     engine: str
+    loras: tuple[str, ...] = ()
 
 
 class PageRecord(_Frozen):
@@ -135,7 +144,7 @@ def make_record(
     return ComicRecord(
         title=script.title,
         drawing=drawing_record(drawing),
-        weights=OriginRecord(family=origin.family, base=origin.base, engine=origin.engine),
+        weights=OriginRecord(**asdict(origin)),
         page=page_record(page),
         cast=tuple(member_record(character, number) for number, character in enumerate(cast, 1)),
         panels=tuple(panel_record(planned, panel) for planned, panel in zip(plan, drawn, strict=True)),
@@ -156,7 +165,7 @@ def drawing_record(drawing: Drawing) -> DrawingRecord:
         device=drawing.device,
         dtype=drawing.dtype,
         low_vram=drawing.low_vram,
-        poses=tuple(pose.name for pose in drawing.poses),
+        loras=tuple(LoraRecord(file=str(lora.file.resolve()), scale=lora.scale) for lora in drawing.loras),
     )
 
 

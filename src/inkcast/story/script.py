@@ -64,6 +64,7 @@ class Panel(_Frozen):
     style: str = ""
     seed: int | None = None
     engine: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    pose: str = ""  # a picture's path, from the script's folder
     translations: Mapping[str, str] = Field(default_factory=dict)  # of the caption
     effect_translations: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)  # one for each effect
 

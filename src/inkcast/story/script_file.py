@@ -22,7 +22,11 @@ _WIDTH = 100
 
 
 def read_script(path: Path) -> Script:
-    """Raises StoryError for a missing, huge, binary or malformed file, naming path, line and value."""
+    """The script, its poses' paths from where the program runs.
+
+    Raises:
+        StoryError: a missing, huge, binary or malformed file, naming path, line and value.
+    """
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= LONGEST_FILE else b""
@@ -36,7 +40,12 @@ def read_script(path: Path) -> Script:
         raise StoryError(
             f"{path} is not a text file (byte {error.start} is no UTF-8): save the script as UTF-8"
         ) from error
-    return parse_script(text, str(path))
+    script = parse_script(text, str(path))
+    panels = tuple(
+        panel.model_copy(update={"pose": str(path.parent / panel.pose)}) if panel.pose else panel
+        for panel in script.panels
+    )
+    return script.model_copy(update={"panels": panels})
 
 
 def parse_script(text: str, source: str = "script") -> Script:

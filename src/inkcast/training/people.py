@@ -13,11 +13,11 @@ from inkcast.engines.story_maker.eyes import aligned_face
 from inkcast.engines.story_maker.trainee import EMBEDDINGS, FACES, NO_CHARACTER, NO_CROP, NO_FACE, SEEN
 from inkcast.toon.nets import FaceEncoder
 from inkcast.toon.renderer import Pose2D, Rendering
-from inkcast.training.data.skeletons import pose_map
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.subjects import Subjects
 from inkcast.vision.alignment import align_face
 from inkcast.vision.face import TOON_ZOOM, ToonFaces
+from inkcast.vision.pose import pose_map
 
 SMALLEST = 9.0  # px of a face's shorter side that is still read in a reference
 JITTER = 0.03  # of a face's sides: a detector's points are not exact
@@ -42,7 +42,7 @@ class People:
         rng = generator(self.subjects.seed, "people", index)
         size = self.subjects.latents.plan.size
         skeletons = [actor.skeleton for actor in drawn.picture.actors if actor.skeleton is not None]
-        pose = torch.from_numpy(pose_map(skeletons, size)).permute(2, 0, 1).float() / 255
+        pose = torch.from_numpy(pose_map(skeletons, (size, size))).permute(2, 0, 1).float() / 255
         return {**drawn.sample, POSE: pose, **self._read(drawn.references, rng), **self._shown(drawn.picture)}
 
     def _read(self, references: Sequence[Rendering], rng: np.random.Generator) -> Sample:

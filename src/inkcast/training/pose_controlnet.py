@@ -27,12 +27,12 @@ from inkcast.sdxl.prompts import encode_prompt
 from inkcast.toon.captions import caption
 from inkcast.toon.dataset import sample_scene
 from inkcast.toon.renderer import Rendering, render
-from inkcast.training.data.skeletons import pose_map
 from inkcast.training.engine_loss import EngineLoss
 from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.recipe import Recipe, Table
 from inkcast.training.subjects import Subjects
+from inkcast.vision.pose import pose_map
 
 SHOWN = 6
 
@@ -91,7 +91,7 @@ class Posed:
 
 def hint(picture: Rendering) -> UInt8[np.ndarray, "s s 3"]:
     skeletons = [actor.skeleton for actor in picture.actors if actor.skeleton is not None]
-    return pose_map(skeletons, picture.image.shape[0])
+    return pose_map(skeletons, picture.image.shape[:2])
 
 
 def fresh_controlnet(base: Backbone, hint_channels: int) -> Any:

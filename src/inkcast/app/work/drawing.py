@@ -150,11 +150,11 @@ class DrawingWork:
             self._active = easel.engine
         self.watch.tell(steps=easel.drawing.steps)
         with tempfile.TemporaryDirectory(prefix="inkcast-") as folder:
-            posed = self._posed(easel, document.panels[index].pose, Path(folder))
+            planned = self._posed(planned, document.panels[index].pose, Path(folder))
             conditioning = easel.engine.condition(planned.prompt, self._identities(enrolled), planned.style)
-            painted = posed.draw(conditioning, planned, self.watch.step)
+            painted = easel.draw(conditioning, planned, self.watch.step)
         check_picture(painted.panel.picture, f"panel {index + 1}")
-        return self._keep(turn, planned, posed, painted)
+        return self._keep(turn, planned, easel, painted)
 
     def _keep(self, turn: Turn, planned: PlannedPanel, easel: Easel, painted: Painted) -> str:
         """Picture, candidate and progress in one transaction: there whole or not at all."""
@@ -235,15 +235,13 @@ class DrawingWork:
                 found[CharacterId(character_id)] = unpack(tensors, engine, weights)
         return found
 
-    def _posed(self, easel: Easel, pose: str | None, folder: Path) -> Easel:
-        """The easel that draws after a pose picture, where the panel has one."""
-        from inkcast.drawing.easel import BaseEasel
-
-        if pose is None or not isinstance(easel, BaseEasel) or self.job.project_id is None:
-            return easel
+    def _posed(self, planned: PlannedPanel, pose: str | None, folder: Path) -> PlannedPanel:
+        """The plan after a pose picture, where the project has one for the panel."""
+        if pose is None or self.job.project_id is None:
+            return planned
         with self.store.reading() as session:
             (folder / "pose.png").write_bytes(get_file(session, self.job.project_id, pose))
-        return easel.turned_to(replace(easel.drawing, poses=(folder / "pose.png",)), self.watch.hear)
+        return replace(planned, pose=folder / "pose.png")
 
 
 def drawn_panels(store: AppStore, job: JobRow, order: Order, document: Document) -> tuple[str, ...]:

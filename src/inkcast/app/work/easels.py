@@ -37,7 +37,7 @@ class LoadedEasels:
         from inkcast.app.work.previews import fit_colours
         from inkcast.drawing.easel import open_easel
 
-        key = (drawing.base, drawing.engine, drawing.device, drawing.dtype, drawing.low_vram)
+        key = (drawing.base, drawing.engine, drawing.device, drawing.dtype, drawing.low_vram, drawing.loras)
         if key not in self._loaded:
             if len(self._loaded) >= KEPT:
                 self.free()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
-from inkcast.training.data.people import load_model
+from inkcast.vision.people import load_model
 
 QUESTION = (
     "Describe this picture in one plain sentence of at most forty words: who or what is in it, what they do, "

@@ -18,7 +18,7 @@ from inkcast.events import Progress, Report, unheard
 from inkcast.files import shown
 from inkcast.training.data.schema import Broken, Kind, Record, SubjectSample
 from inkcast.training.data.shards import BROKEN, Shards, digest_of
-from inkcast.training.data.skeletons import COLORS
+from inkcast.vision.pose import COLORS
 
 CELL = 160
 COLUMNS = 8

@@ -14,7 +14,6 @@ from inkcast.files import shown
 from inkcast.images import Reference, encode_png, load_reference, open_picture
 from inkcast.training.data.face_files import FaceFile, read_face_file
 from inkcast.training.data.items import Item, PeopleItem, PersonItem, SubjectItem, ToonItem, UnreadItem, ViewItem
-from inkcast.training.data.people import Instance
 from inkcast.training.data.schema import Broken, PeopleSample, Person, SubjectSample, View
 from inkcast.training.data.shards import Stored
 from inkcast.training.data.storing import (
@@ -32,6 +31,7 @@ from inkcast.training.data.storing import (
 )
 from inkcast.training.data.tools import Tools
 from inkcast.training.data.toon import drawn_sample
+from inkcast.vision.people import Instance
 from inkcast.vision.segment import cut_out
 
 _NEAR = 64  # how far a colour mask's pixel may be from the person's colour, of 255

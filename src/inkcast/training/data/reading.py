@@ -24,11 +24,11 @@ from inkcast.toon.base import TRAIN_STEPS
 from inkcast.training.data.augment import Augmentation, Cut, cut_from, squared
 from inkcast.training.data.schema import Face, PeopleSample, SubjectSample
 from inkcast.training.data.shards import Shards, Stored
-from inkcast.training.data.skeletons import pose_map
 from inkcast.training.objective import Sample, generator
 from inkcast.training.pairs import Square
 from inkcast.training.toon_unet import order
 from inkcast.vision.alignment import align_face
+from inkcast.vision.pose import pose_map
 
 FEWEST = 0.002  # the share of the square that a subject must cover to be there
 
@@ -233,7 +233,7 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
         place += 1
     extra = {
         "skeletons": torch.from_numpy(skeletons),
-        "pose": pixels(pose_map([points * (side, side, 1) for points in skeletons], side)),
+        "pose": pixels(pose_map([points * (side, side, 1) for points in skeletons], (side, side))),
     }
     if read.face_dim:
         extra |= {

@@ -10,9 +10,10 @@ from typing import Protocol
 from inkcast.assets import toon_weights
 from inkcast.errors import UsageError
 from inkcast.training.data.captioner import Captioner, Qwen2VLCaptioner
-from inkcast.training.data.people import Mask2FormerPeople, PeopleFinder, PoseReader, ToonPeople, VitPose
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import FaceReader, InsightFaces, ToonFaces
+from inkcast.vision.people import Mask2FormerPeople, PeopleFinder, ToonPeople
+from inkcast.vision.pose import PoseReader, VitPose
 from inkcast.vision.segment import RembgSegmenter, Segmenter, ToonSegmenter
 
 TOON = "toon"

@@ -1,4 +1,4 @@
-"""Who is in a picture and how they stand: instance masks and skeletons, real models behind small protocols."""
+"""Who is in a picture: instance masks, real models behind a small protocol."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -21,10 +19,6 @@ from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import ToonDetector
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# COCO's 17 points (nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right) in OpenPose's
-# order without the neck, which OpenPose has second and puts between the shoulders.
-OPENPOSE_OF_COCO = (0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
-SHOULDERS = (5, 6)
 
 
 @dataclass(frozen=True)
@@ -35,19 +29,17 @@ class Instance:
     score: float
     label: str
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of its pixels, half open."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
 
 class PeopleFinder(Protocol):
     """`find` gives the subjects of an RGB picture, from its left to its right; their masks do not overlap."""
 
     def find(self, picture: UInt8[np.ndarray, "h w 3"]) -> tuple[Instance, ...]: ...
-
-
-class PoseReader(Protocol):
-    """`read` gives OpenPose's 18 points (x, y in px, score in 0..1) of the person in each box (x0, y0, x1, y1)."""
-
-    def read(
-        self, picture: UInt8[np.ndarray, "h w 3"], boxes: Float[np.ndarray, "n 4"]
-    ) -> Float[np.ndarray, "n 18 3"]: ...
 
 
 @dataclass(frozen=True)
@@ -113,59 +105,6 @@ class Mask2FormerPeople:
             for n, query in enumerate(kept.tolist())
         ]
         return in_order(found)
-
-
-@dataclass(frozen=True)
-class VitPose:
-    """A `VitPoseForPoseEstimation` of COCO's 17 points from a folder or hub id, such as
-    usyd-community/vitpose-base-simple."""
-
-    source: str
-    device: str = "cpu"
-    margin: float = 1.25
-
-    @cached_property
-    def model(self) -> Any:
-        from transformers import VitPoseForPoseEstimation
-
-        return load_model(VitPoseForPoseEstimation, self.source, "pose model", self.device)
-
-    @torch.no_grad()
-    def read(self, picture: UInt8[np.ndarray, "h w 3"], boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 18 3"]:
-        if not len(boxes):
-            return np.zeros((0, 18, 3))
-        height, width = self.model.config.backbone_config.image_size
-        crops, origins, steps = [], [], []
-        for x0, y0, x1, y1 in np.asarray(boxes, dtype=np.float64):
-            # Pixels of the picture per pixel of the crop, the same both ways: the box fits, whatever its shape.
-            step = max((x1 - x0) / width, (y1 - y0) / height) * self.margin
-            origin = np.array([(x0 + x1 - step * width) / 2, (y0 + y1 - step * height) / 2])
-            matrix = np.array([[step, 0, origin[0] + step / 2 - 0.5], [0, step, origin[1] + step / 2 - 0.5]])
-            crops.append(
-                cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-            )
-            origins.append(origin)
-            steps.append(step)
-        heat = self.model(pixel_values=normal(to_tensor(np.stack(crops))).to(self.device)).heatmaps.float().cpu()
-        scale = np.array([width / heat.shape[-1], height / heat.shape[-2]])
-        points = peaks_of(heat)
-        points[..., :2] = points[..., :2] * scale * np.array(steps)[:, None, None] + np.array(origins)[:, None]
-        return openpose(points)
-
-
-def peaks_of(heat: Float[Tensor, "n k h w"]) -> Float[np.ndarray, "n k 3"]:
-    """Where each map is greatest (x, y of that cell's middle, in cells), and how great, in 0..1."""
-    score, place = rearrange(heat, "n k h w -> n k (h w)").max(-1)
-    y, x = place // heat.shape[-1], place % heat.shape[-1]
-    return torch.stack([x + 0.5, y + 0.5, score.clamp(0, 1)], dim=-1).double().numpy()
-
-
-def openpose(coco: Float[np.ndarray, "n 17 3"]) -> Float[np.ndarray, "n 18 3"]:
-    """COCO's points in OpenPose's order; the neck is between the shoulders, as sure as the less sure of them."""
-    shoulders = coco[:, SHOULDERS]
-    neck = np.concatenate([shoulders[..., :2].mean(1), shoulders[..., 2].min(1)[:, None]], axis=-1)
-    ordered = coco[:, OPENPOSE_OF_COCO]
-    return np.concatenate([ordered[:, :1], neck[:, None], ordered[:, 1:]], axis=1)
 
 
 def in_order(found: list[Instance]) -> tuple[Instance, ...]:
