@@ -53,6 +53,7 @@ class FakeEasel:
     """Its pictures depend on prompt, identities and seed; the first member stands in the left half."""
 
     side = 64
+    toon = True
 
     def __init__(self, drawing: Drawing, base: str = "base") -> None:
         self.drawing = Drawing(

@@ -62,7 +62,7 @@ def draw_comic(
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)
-    plan = posing(plan_panels(script, pages, cast, ready.drawing, ready.side), script)
+    plan = posing(plan_panels(script, pages, cast, ready), script)
     ready.check(plan)
     watch.lap("load")
 

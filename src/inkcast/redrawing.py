@@ -62,7 +62,7 @@ def redraw_panel(
     pages = arrange(script, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
-    plan = posing(plan_panels(script, pages, cast, ready.drawing, ready.side), script)[index : index + 1]
+    plan = posing(plan_panels(script, pages, cast, ready), script)[index : index + 1]
     ready.check(plan)
     watch.lap("load")
     identities = enrol(ready, plan, cast, report)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.easel_fake import FakeEasel, character
 
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.planning import panel_seed, panel_size, plan_panels
 from inkcast.page.layout import PageOptions, arrange
-from inkcast.story.script import Panel, Script
+from inkcast.story.script import Panel, Presence, Script
 
 
 def test_panel_seeds_differ_and_do_not_depend_on_other_panels() -> None:
@@ -31,6 +32,20 @@ def test_sizes_keep_the_area_and_come_near_the_aspect(side: int, aspect: float) 
 def test_every_panel_is_planned_in_the_script_s_order() -> None:
     script = Script(panels=tuple(Panel(description=f"scene {number}") for number in range(7)))
     options = PageOptions(layout="manga")  # frames in another order on the page than left to right
-    plan = plan_panels(script, arrange(script, options), (), Drawing(seed=1), 64)
+    plan = plan_panels(script, arrange(script, options), (), FakeEasel(Drawing(seed=1)))
     assert [panel.index for panel in plan] == list(range(7))
     assert [panel.prompt.parts[0] for panel in plan] == [f"scene {number}" for number in range(7)]
+
+
+def test_the_toon_base_is_asked_for_whom_it_has_drawn_wherever_it_lies() -> None:
+    """A copy of it under another path has drawn no grown-ups either."""
+    script, ann = (
+        Script(panels=(Panel(description="Ann waves", characters=(Presence(name="Ann"),)),)),
+        character("Ann", "red", "she"),
+    )
+    easel = FakeEasel(Drawing(base="/somewhere/else"))
+    nouns = []
+    for easel.toon in (True, False):
+        (planned,) = plan_panels(script, arrange(script, PageOptions()), (ann,), easel)
+        nouns.append(planned.prompt.members[0].noun)
+    assert nouns == ["a girl", "a woman"]

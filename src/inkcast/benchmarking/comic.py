@@ -59,7 +59,7 @@ def measure(
     cast = tuple(stand_in(number) for number in range(PEOPLE))
     script = Script(panels=tuple(scene(cast[:count]) for count in range(PEOPLE + 1)))
     pages = arrange(script, PageOptions())
-    planned = plan_panels(script, pages, cast, ready.drawing, ready.side)
+    planned = plan_panels(script, pages, cast, ready)
     plan = [replace(panel, size=(ready.side, ready.side)) for panel in planned]  # so that their times compare
     drawn: list[DrawnPanel] = []
     for _ in range(rounds):

@@ -43,6 +43,11 @@ class Easel(Protocol):
         ...
 
     @property
+    def toon(self) -> bool:
+        """Whether its base knows the drawn world only."""
+        ...
+
+    @property
     def origin(self) -> Origin: ...
 
     def check(self, plan: Sequence[PlannedPanel]) -> None:
@@ -82,6 +87,10 @@ class BaseEasel:
     @property
     def side(self) -> int:
         return self.base.side
+
+    @property
+    def toon(self) -> bool:
+        return self.base.toon
 
     @property
     def origin(self) -> Origin:

@@ -6,14 +6,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inkcast.cast.character import Character
-from inkcast.drawing.choices import Drawing, Size
+from inkcast.drawing.choices import Size
 from inkcast.drawing.wording import NOUNS, TOON_NOUNS, prompt_of, style_of
 from inkcast.engines.engine import PanelPrompt, Style
 from inkcast.page.layout import PageLayout
 from inkcast.sampling.sizes import nearest_bucket
 from inkcast.story.script import Script
+
+if TYPE_CHECKING:
+    from inkcast.drawing.easel import Easel
 
 LONGEST = 2.0  # long side over short side; pages crop what is longer
 
@@ -36,11 +40,12 @@ class PlannedPanel:
 
 
 def plan_panels(
-    script: Script, pages: Sequence[PageLayout], cast: Sequence[Character], drawing: Drawing, side: int
+    script: Script, pages: Sequence[PageLayout], cast: Sequence[Character], easel: Easel
 ) -> tuple[PlannedPanel, ...]:
-    """One plan per panel, in the script's order, each of its frame's aspect; `side` is the base's in pixels."""
+    """One plan per panel, in the script's order, each of its frame's aspect, by the easel's choices and base."""
+    drawing = easel.drawing
     aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
-    nouns = TOON_NOUNS if drawing.base == "toon" else NOUNS
+    nouns = TOON_NOUNS if easel.toon else NOUNS
     prompts = [prompt_of(panel, cast, nouns) for panel in script.panels]
     characters = {character.id: character for character in cast}
     return tuple(
@@ -48,7 +53,7 @@ def plan_panels(
             index=index,
             prompt=prompts[index],
             style=style_of(panel, drawing.style, drawing.negative),
-            size=panel_size(aspects[index], side),
+            size=panel_size(aspects[index], easel.side),
             seed=panel.seed if panel.seed is not None else panel_seed(drawing.seed, index),
             cast=tuple(characters[member.id] for member in prompts[index].members),
         )

@@ -224,7 +224,7 @@ class DrawingWork:
     def _plan(self, document: Document, easel: Easel) -> tuple[PlannedPanel, ...]:
         script = script_of(document)
         pages = arrange(script, PageOptions(**document.page))
-        return plan_panels(script, pages, self.cast, easel.drawing, easel.side)
+        return plan_panels(script, pages, self.cast, easel)
 
     def _identities(self, enrolled: Mapping[str, str]) -> dict[CharacterId, Identity]:
         found = {}
