@@ -12,11 +12,11 @@ from PIL import Image
 pytest.importorskip("gradio")
 
 from inkcast.app.project import Candidate, PanelState
-from inkcast.app.web.boxes import as_box, read_boxes
+from inkcast.app.web.boxes import as_box, colour, read_boxes
 from inkcast.app.web.designer import subject_of
 from inkcast.app.web.drafts import Draft, drafts_of, painted, records, save_character, seen, with_boxes
 from inkcast.app.web.maps import maps_of, overlaid
-from inkcast.app.web.panel_facts import dressed, edited, moved_boxes, outfits, places, worn
+from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
 from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, without
 from inkcast.app.web.story_facts import engine_choices, licence_of
@@ -170,9 +170,26 @@ def test_maps_are_read_back_from_their_picture_and_tint_their_own_half() -> None
     assert maps.shape == (3, 32, 32)
     assert maps[0, :, :12].min() > 0.9
     assert maps[0, :, 20:].max() < 0.1
-    tinted = np.asarray(overlaid(grey, maps))
+    tinted = np.asarray(overlaid(grey, maps, ["#c43a23", "#1f6fb2"]))
     assert tuple(tinted[16, 28]) == (200, 200, 200)
     assert tinted[16, 4, 0] > tinted[16, 4, 2] + 40
+
+
+def test_black_outlines_belong_to_whose_map_they_stand_in() -> None:
+    drawn = Image.new("RGB", (64, 64), (180, 180, 180))
+    drawn.paste((0, 0, 0), (0, 30, 64, 33))  # a line through both halves
+    drawn.paste((0, 0, 0), (40, 40, 64, 64))  # and a corner as black as the night
+    right = np.zeros((3, 8, 8), dtype=np.float32)
+    right[1, :, 4:], right[2, :, :4] = 1, 1
+    winner = maps_of(routes_picture(drawn, right), drawn).argmax(0)
+    assert (winner[31, :24] == 2).all()
+    assert (winner[31, 40:] == 1).all()
+    assert (winner[52:, 52:] == 2).all()
+
+
+def test_a_map_has_the_colour_of_its_characters_box() -> None:
+    now = SCRIPT.panels[0].model_copy(update={"characters": (Presence(name="Rolf"), Presence(name="Ann"))})
+    assert map_colours(["Ann", "Rolf", "Zed"], now) == [colour(1), colour(0), GONE]
 
 
 def test_a_crop_is_kept_and_a_corrected_face_becomes_a_close_up() -> None:

@@ -18,6 +18,7 @@ from inkcast.app.project import (
     Project,
     ProjectEntry,
     panel_index,
+    refuse_poses,
     script_of,
 )
 from inkcast.app.tables import CandidateRow, ProjectRow, RevisionRow
@@ -93,12 +94,25 @@ def read_candidate(row: CandidateRow) -> Candidate:
         Figure(one["name"], tuple(one["box"]), tuple(one["face"]) if one["face"] else None) for one in facts["figures"]
     )
     size = (int(facts["size"][0]), int(facts["size"][1]))
-    words = facts["prompt"], facts["negative"]
-    return Candidate(row.id, row.panel, row.seed, *words, row.engine, size, figures, row.picture, row.routes, row.drawn)
+    return Candidate(
+        row.id,
+        row.panel,
+        row.seed,
+        facts["prompt"],
+        facts["negative"],
+        row.engine,
+        size,
+        figures,
+        row.picture,
+        row.routes,
+        row.drawn,
+        tuple(facts["characters"]),
+    )
 
 
 def with_panel(document: Document, panel_id: str, panel: Panel) -> Document:
     """The document with other words in one panel; nothing else moves."""
+    refuse_poses([panel])
     index, script = panel_index(document, panel_id), script_of(document)
     panels = (*script.panels[:index], panel, *script.panels[index + 1 :])
     return replace(document, script=written(document, script.model_copy(update={"panels": panels})))

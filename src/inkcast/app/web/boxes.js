@@ -142,8 +142,11 @@ function draw() {
   root.setAttribute('aria-label', title);
   const focused = root.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
   root.replaceChildren();
-  if (!value || !value.src) return;
-  const stage = node('div', { class: 'ink-stage' }, node('img', { src: value.src, alt: value.alt, draggable: 'false' }));
+  if (!value) return;
+  const picture = value.src
+    ? node('img', { src: value.src, alt: value.alt, draggable: 'false' })
+    : node('p', { class: 'ink-stage-blank' }, value.alt);
+  const stage = node('div', { class: 'ink-stage' }, picture);
   const rows = node('div', { class: 'ink-box-rows' });
   for (const one of value.boxes) {
     const [row, fields] = numberRow(one);

@@ -13,7 +13,7 @@ from PIL import Image
 from inkcast.app.web.pictures import data_uri
 from inkcast.story.script import Box
 
-COLOURS = ("#d8432b", "#1f6fb2", "#2b8a4b", "#8a4fb0", "#b27a12", "#0f8b8d")
+COLOURS = ("#c43a23", "#1f6fb2", "#217a3f", "#8a4fb0", "#8f5f08", "#0b7577")  # white letters stand out on each
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,10 @@ class NamedBox:
     hint: str = ""
 
 
-def boxes_value(picture: Image.Image | None, alt: str, boxes: Sequence[NamedBox]) -> dict[str, Any] | None:
-    """What the component shows; None shows nothing."""
-    if picture is None:
-        return None
+def boxes_value(picture: Image.Image | None, alt: str, boxes: Sequence[NamedBox]) -> dict[str, Any]:
+    """What the component shows: boxes on the picture, or on a blank that says `alt`."""
     return {
-        "src": data_uri(picture, 768),
+        "src": data_uri(picture, 768) if picture else "",
         "alt": alt,
         "boxes": [
             {"name": one.name, "box": list(one.box) if one.box else None, "hint": one.hint, "colour": colour(index)}

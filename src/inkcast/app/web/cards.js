@@ -9,7 +9,7 @@ const node = (tag, attributes = {}, ...children) => {
 function card(item, value) {
   const picture = item.src
     ? node('img', { src: item.src, alt: item.alt || item.title, loading: 'lazy' })
-    : node('span', { class: 'ink-card-blank', 'aria-hidden': 'true' });
+    : node('span', { class: 'ink-card-blank', 'aria-hidden': 'true' }, item.blank);
   const words = node('span', { class: 'ink-card-words' }, node('b', {}, item.title));
   if (item.sub) words.append(node('small', {}, item.sub));
   const button = node('button', {

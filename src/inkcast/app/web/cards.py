@@ -12,7 +12,9 @@ import gradio as gr
 
 @dataclass(frozen=True)
 class Card:
-    """`src` is a picture's address (a data address, or the API's); empty: none yet. `badge` is a word in its corner."""
+    """`src` is a picture's address (a data address, or the API's); empty: none yet, and `blank` stands there instead.
+    `badge` is a word in its corner.
+    """
 
     id: str
     title: str
@@ -20,6 +22,7 @@ class Card:
     alt: str = ""
     sub: str = ""
     badge: str = ""
+    blank: str = ""
 
 
 def cards_value(cards: Sequence[Card], chosen: str = "", *, title: str = "", advice: str = "") -> dict[str, Any]:

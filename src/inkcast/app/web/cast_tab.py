@@ -80,7 +80,7 @@ def cast_tab(studio: Studio) -> CastTab:
                 )
             save = gr.Button("Save character", variant="primary", elem_id="cast-save")
             saved = gr.Markdown("", elem_id="cast-saved", elem_classes="ink-note")
-            learning_panel(studio, known)
+            learning_panel(studio, known, library, lambda user, name: shown_library(studio.library(user), name))
 
     words = [name, pronouns, aliases, description, real, consent]
     fields = [known, heading, *words, *form.outputs]
@@ -147,6 +147,11 @@ def library_value(library: CastLibrary, chosen: str = "") -> dict[str, Any]:
         title="Nobody here yet",
         advice="Drop pictures of a character on the right, or design a toon; give a name, and save.",
     )
+
+
+def shown_library(library: CastLibrary, name: str) -> dict[str, Any]:
+    """The library as cards, the character of that name chosen."""
+    return library_value(library, next((entry.id for entry in library.entries() if entry.name == name), ""))
 
 
 def card(library: CastLibrary, entry: Entry) -> Card:

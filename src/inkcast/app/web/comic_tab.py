@@ -51,11 +51,16 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
     def view(user: User, project: Project, chosen: str) -> list[Any]:
         mine = studio.projects(user)
         return [
-            strip_of(mine, project, chosen),
+            strip_of(mine, project, chosen, drawing_since(user, project)),
             gr.update(interactive=project.can_undo),
             gr.update(interactive=project.can_redo),
             history_of(mine, project),
         ]
+
+    def drawing_since(user: User, project: Project) -> float | None:
+        """When the drawing of the whole comic began that is going on; in seconds since 1970."""
+        newest = next((job for job in studio.jobs(user).list(project.id) if job.kind == "draw"), None)
+        return None if newest is None or newest.final else newest.started
 
     def show(user: User, project: Project) -> list[Any]:
         drawing = bar.show(user, project.id)
@@ -111,11 +116,13 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
     return ComicTab(outputs, show)
 
 
-def strip_of(projects: Projects, project: Project, chosen: str) -> dict[str, Any]:
-    """The panels as cards."""
+def strip_of(projects: Projects, project: Project, chosen: str, since: float | None) -> dict[str, Any]:
+    """The panels as cards; while the comic is being drawn anew, those drawn `since` then show what they will be."""
     found = []
     for number, panel in enumerate(project.panels, 1):
-        picture = small(projects.picture(project.id, panel.chosen.picture), 256) if panel.chosen else ""
+        fresh = [one for one in panel.candidates if since is not None and one.drawn >= since]
+        shown = fresh[-1] if fresh else panel.chosen
+        picture = small(projects.picture(project.id, shown.picture), 256) if shown else ""
         words = panel.script.description
         found.append(
             Card(
@@ -124,7 +131,8 @@ def strip_of(projects: Projects, project: Project, chosen: str) -> dict[str, Any
                 picture,
                 f"panel {number}: {words}",
                 words if len(words) < 70 else words[:67] + "…",
-                "locked" if panel.locked else "",
+                "locked" if panel.locked else "new" if fresh else "",
+                "not drawn yet",
             )
         )
     return cards_value(

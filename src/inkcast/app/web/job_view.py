@@ -32,9 +32,15 @@ def job_html(job: Job | None) -> str:
             notes = "".join(f"<li>{escape(note)}</li>" for note in job.notes)
             return f'<div class="ink-job" role="status">{what} is ready.<ul class="ink-warnings">{notes}</ul></div>'
         case "cancelled":
-            return '<div class="ink-job" role="status">Cancelled; what was drawn before is kept.</div>'
+            kept = "" if job.kind == "learn" else "; what was drawn before is kept"
+            return f'<div class="ink-job" role="status">Cancelled{kept}.</div>'
         case "queued":
             before = f": {job.position} before it" if job.position else ""
+            if job.error:
+                return (
+                    f'<div class="ink-job ink-failed" role="alert"><strong>{what} was interrupted.</strong>'
+                    f"<p>{escape(job.error)}</p><p>It is tried again by itself; what is finished is kept.</p></div>"
+                )
             return f'<div class="ink-job" role="status">Waiting for its turn{before}.{bar("Waiting", 0)}</div>'
     words = "Paused" if job.state == "paused" else doing(job)
     return f'<div class="ink-job" role="status">{escape(words)}{bar(words, job.fraction)}</div>'

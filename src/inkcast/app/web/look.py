@@ -28,11 +28,11 @@ HEAD = (
 def theme() -> Any:
     """Warm paper, black ink, one red."""
     ink = gr.themes.Color(
-        "#fbf8f1", "#f5f0e5", "#e8e1d2", "#d3cab8", "#aaa08d", "#7d7466", "#5c5449", "#443e36", "#2b2722", "#1d1a16",
+        "#fbf8f1", "#f5f0e5", "#e8e1d2", "#d3cab8", "#958b79", "#7d7466", "#5c5449", "#443e36", "#2b2722", "#1d1a16",
         "#131110",
     )  # fmt: skip
     red = gr.themes.Color(
-        "#fdf1ee", "#fbdfd9", "#f6bfb4", "#ef988a", "#e56b57", "#d8432b", "#bb3520", "#97291a", "#78241a", "#5f1f18",
+        "#fdf1ee", "#fbdfd9", "#f6bfb4", "#ef988a", "#e56b57", "#c43a23", "#a93019", "#97291a", "#78241a", "#5f1f18",
         "#35100b",
     )  # fmt: skip
     font = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif")
@@ -50,6 +50,8 @@ def theme() -> Any:
     return made.set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
         background_fill_primary="white",
         block_background_fill="white",
         block_background_fill_dark="*neutral_900",
@@ -57,11 +59,18 @@ def theme() -> Any:
         block_border_color="*neutral_200",
         block_shadow="none",
         block_label_text_color="*neutral_600",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
         block_title_text_weight="600",
         block_label_background_fill="white",
         input_background_fill="*neutral_50",
-        input_border_color="*neutral_300",
+        input_background_fill_dark="*neutral_950",
+        input_border_width="1px",
+        input_border_color="*neutral_400",
+        input_border_color_dark="*neutral_500",
         input_border_color_focus="*primary_500",
+        input_placeholder_color="#6a6155",
+        input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*primary_500",
         button_primary_background_fill_hover="*primary_600",
         button_primary_background_fill_dark="*primary_600",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from inkcast.app.project import PanelState, Project
-from inkcast.app.web.boxes import NamedBox, boxes_value
+from inkcast.app.web.boxes import NamedBox, boxes_value, colour
 from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.pictures import opened
 from inkcast.app.web.script_rows import lines_of, presences
+from inkcast.assets import toon_weights
 from inkcast.cast.names import name_key
 from inkcast.cast.record import Entry
 from inkcast.errors import StoryError
@@ -19,6 +19,7 @@ from inkcast.story.script import Box, Panel
 
 CLOTHES = "clothes."  # of StoryMaker's settings of a panel
 USUAL = ("the usual", "")
+GONE = "#6b6b6b"  # whoever is on a map but no longer in the script
 
 
 def panel_of(project: Project, panel_id: str) -> PanelState | None:
@@ -45,8 +46,10 @@ def places(panel: PanelState) -> list[NamedBox]:
             found.append(
                 NamedBox(presence.name, fractions(seen, panel.chosen.size), "As drawn. Move it to correct it.")
             )
-        else:
+        elif panel.chosen is not None:
             found.append(NamedBox(presence.name, None, "Not seen in the picture."))
+        else:
+            found.append(NamedBox(presence.name, None, "Stands where the engine likes, until you add a box."))
     return found
 
 
@@ -60,12 +63,24 @@ def fractions(box: tuple[int, int, int, int], size: tuple[int, int]) -> Box | No
 def editor_value(panel: PanelState, number: int, picture: bytes | None, routes: bytes | None) -> dict[str, Any]:
     """The panel's picture with its boxes, under the routing maps where those are given; a blank where none is drawn."""
     if picture is None:
-        blank = Image.new("RGB", (512, 300), "#efe9dc")
-        return boxes_value(blank, f"panel {number}, not drawn yet", places(panel)) or {}
-    shown = opened(picture)
-    if routes is not None:
-        shown = overlaid(shown, maps_of(opened(routes), shown))
-    return boxes_value(shown, f"panel {number}: {panel.script.description}", places(panel)) or {}
+        return boxes_value(None, f"Panel {number} is not drawn yet", places(panel))
+    shown, alt = opened(picture), f"panel {number}: {panel.script.description}"
+    if routes is not None and panel.chosen is not None:
+        colours = map_colours(panel.chosen.characters, panel.script)
+        shown, alt = overlaid(shown, maps_of(opened(routes), shown), colours), f"who acts where in {alt}"
+    return boxes_value(shown, alt, places(panel))
+
+
+def may_pose(base: str) -> bool:
+    """Whether a base can follow a pose picture, as far as its folder tells; of one that is not here, that is not known."""
+    folder = toon_weights() if base == "toon" else Path(base).expanduser()
+    return not folder.is_dir() or (folder / "controlnet").is_dir()
+
+
+def map_colours(drawn: Sequence[str], panel: Panel) -> list[str]:
+    """The colour of each character's map: the one that their box has on the workbench."""
+    order = [name_key(presence.name) for presence in panel.characters]
+    return [colour(order.index(name_key(name))) if name_key(name) in order else GONE for name in drawn]
 
 
 def moved_boxes(panel: PanelState, given: dict[str, Box | None]) -> list[tuple[str, Box | None]]:

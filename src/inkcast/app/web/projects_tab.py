@@ -99,4 +99,5 @@ def card_of(projects: Projects, entry: ProjectEntry) -> Card:
         except InkcastError:
             cover = ""  # the card says by its count what there is
     drawn = f"{entry.drawn} of {entry.panels} drawn" if entry.panels else "no script yet"
-    return Card(entry.id, entry.title or "Untitled", cover, f"first panel of {entry.title}", f"{drawn} · {when}")
+    title, alt = entry.title or "Untitled", f"first panel of {entry.title}"
+    return Card(entry.id, title, cover, alt, f"{drawn} · {when}", blank="no picture yet")

@@ -91,7 +91,7 @@ def reference_form() -> ReferenceForm:
                 type="pil",
                 sources=[],
                 transforms=[],
-                brush=gr.Brush(default_size=24, colors=["#d8432b"], color_mode="fixed"),
+                brush=gr.Brush(default_size=24, colors=["#c43a23"], color_mode="fixed"),
                 layers=False,
                 height=360,
             )

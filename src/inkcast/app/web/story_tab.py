@@ -67,10 +67,23 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             styles = cards("Styles", "story-styles", "ink-styles")
             with gr.Accordion("More about drawing", open=False, elem_id="story-more"):
                 with gr.Row():
-                    steps = gr.Slider(
-                        0, 60, step=1, label="Steps", info="0: as the engine has it", elem_id="story-steps"
+                    steps = gr.Number(
+                        label="Steps",
+                        info="0: as the engine has it",
+                        precision=0,
+                        minimum=0,
+                        maximum=1000,
+                        min_width=120,
+                        elem_id="story-steps",
                     )
-                    seed = gr.Number(label="Seed of the comic", precision=0, minimum=0)
+                    seed = gr.Number(
+                        label="Seed of the comic",
+                        info="Another one, other pictures",
+                        precision=0,
+                        minimum=0,
+                        min_width=120,
+                        elem_id="story-seed",
+                    )
                 negative = gr.Textbox(
                     value="", label="What to keep away from the pictures", placeholder="text, blurred"
                 )
@@ -172,7 +185,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
     def setting(name: str) -> Any:
         @told
         def keep(request: gr.Request, project: str, value: Any) -> None:
-            studio.projects(studio.user(request)).set_drawing(project, **{name: value})
+            studio.projects(studio.user(request)).set_drawing(project, **{name: 0 if value is None else value})
 
         return keep
 
@@ -209,7 +222,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
     engine.input(choose_engine, [opened.project, base, engine], [licence], **quiet)
     styles.select(choose_style, [opened.project], None, **quiet)
     base.blur(choose_base, [opened.project, base], [engine, licence], **quiet)
-    steps.release(setting("steps"), [opened.project, steps], None, **quiet)
+    steps.blur(setting("steps"), [opened.project, steps], None, **quiet)
     seed.blur(setting("seed"), [opened.project, seed], None, **quiet)
     negative.blur(setting("negative"), [opened.project, negative], None, **quiet)
     return StoryTab(outputs, show, cast)

@@ -16,7 +16,7 @@ from inkcast.app.web.cards import Card, cards, cards_value
 from inkcast.app.web.clothes import clothes_form
 from inkcast.app.web.drawing_bar import DrawingBar
 from inkcast.app.web.opened import Opened, bump
-from inkcast.app.web.panel_facts import editor_value, moved_boxes, number_of, panel_of
+from inkcast.app.web.panel_facts import editor_value, may_pose, moved_boxes, number_of, panel_of
 from inkcast.app.web.panel_words import panel_words
 from inkcast.app.web.pictures import small
 from inkcast.app.web.told import told
@@ -45,7 +45,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                 "Drag a box, or type its edges in percent; the next drawing puts the character there.",
                 elem_classes="ink-note",
             )
-            pictures = cards("Pictures of this panel", "panel-candidates", "ink-strip")
+            pictures = cards("Pictures of this panel", "panel-candidates", "ink-candidates")
             forget = gr.Button("Throw away the chosen picture", size="sm", visible=False, elem_id="panel-forget")
         with gr.Column(scale=5, min_width=300):
             text = panel_words(studio, opened)
@@ -59,6 +59,11 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             locked = gr.Checkbox(label="Locked: drawing the comic leaves it alone", elem_id="panel-locked")
             clothes = clothes_form(studio, opened)
             with gr.Accordion("Pose after a picture", open=False, elem_id="panel-pose-part"):
+                gr.Markdown(
+                    "A pose map (coloured limbs on black), or people whose pose is read off where the base can. The next "
+                    "drawing of this panel takes it.",
+                    elem_classes="ink-note",
+                )
                 pose = gr.Image(
                     label="Pose picture",
                     type="filepath",
@@ -67,12 +72,13 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                     elem_id="panel-pose",
                 )
 
-    sights = (bench, heading, editor, pictures, forget, locked, pose)
+    sights = (bench, heading, editor, mapped, pictures, forget, redraw, locked, pose)
 
     def sight(user: User, project: Project, panel_id: str, with_maps: bool = False) -> list[Any]:
         panel = panel_of(project, panel_id)
         if panel is None:
-            return [gr.update(visible=False), "", None, None, gr.update(visible=False), False, None]
+            hidden = gr.update(visible=False)
+            return [hidden, "", None, gr.skip(), None, hidden, gr.skip(), False, None]
         mine, number = studio.projects(user), number_of(project, panel_id)
         chosen = panel.chosen
         picture = mine.picture(project.id, chosen.picture) if chosen else None
@@ -81,7 +87,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             Card(
                 one.id,
                 f"Seed {one.seed}",
-                small(mine.picture(project.id, one.picture), 192),
+                small(mine.picture(project.id, one.picture), 320),
                 f"a picture of panel {number} with seed {one.seed}, by {one.engine}",
             )
             for one in panel.candidates
@@ -90,8 +96,10 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             gr.update(visible=True),
             heading_of(panel, number),
             editor_value(panel, number, picture, routes),
+            gr.update(interactive=bool(chosen and chosen.routes), info=maps_told(panel)),
             cards_value(found, chosen.id if chosen else ""),
             gr.update(visible=bool(chosen) and len(found) > 1),
+            "Draw this panel again" if chosen else "Draw this panel",
             panel.locked,
             open_picture(mine.picture(project.id, panel.pose)) if panel.pose else None,
         ]
@@ -135,9 +143,16 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def pose_after(request: gr.Request, project: str, panel_id: str, path: str | None) -> None:
-        data = None if path is None else encode_png(open_picture(path))
-        studio.projects(studio.user(request)).set_pose(project, panel_id, data)
+    def pose_after(request: gr.Request, project: str, panel_id: str, path: str | None) -> Any:
+        mine = studio.projects(studio.user(request))
+        base = mine.get(project).choices.base
+        if path is not None and not may_pose(base):
+            gr.Warning(
+                f"base {base!r} has no pose ControlNet to follow a pose with: choose another base in the tab Story"
+            )
+            return None
+        mine.set_pose(project, panel_id, None if path is None else encode_png(open_picture(path)))
+        return gr.skip()
 
     @told
     def map_it(request: gr.Request, project: str, panel_id: str, mapped: bool) -> Any:
@@ -152,8 +167,8 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     forget.click(throw_away, here, [opened.tick], **quiet)
     redraw.click(draw, [*here, seed, count, *text.fields], [*bar.outputs, opened.tick], **quiet)
     locked.input(lock, [*here, locked], [opened.tick], **quiet)
-    pose.upload(pose_after, [*here, pose], None, **quiet)
-    pose.clear(pose_after, [*here, pose], None, **quiet)
+    pose.upload(pose_after, [*here, pose], [pose], **quiet)
+    pose.clear(pose_after, [*here, pose], [pose], **quiet)
     return Workbench((*text.outputs, *clothes.outputs), sights, mapped, words, sight)
 
 
@@ -162,6 +177,13 @@ def state_of(project: Project, panel_id: str) -> PanelState:
     if found is None:
         raise NotFoundError("no panel is chosen: choose one of the strip above")
     return found
+
+
+def maps_told(panel: PanelState) -> str:
+    """Why there are no routing maps to show; nothing where there are some."""
+    if panel.chosen is None:
+        return "Once the panel is drawn, by the engine any-story."
+    return "" if panel.chosen.routes else f"{panel.chosen.engine} routes nobody: draw with any-story to see it."
 
 
 def heading_of(panel: PanelState, number: int) -> str:
