@@ -12,6 +12,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from inkcast.errors import TrainingError
+from inkcast.sdxl.backbone import load_backbone
 from inkcast.training.checkpoints import initialise
 from inkcast.training.objective import build_objective
 from inkcast.training.recipe import Recipe
@@ -90,6 +91,30 @@ def test_training_reads_text_as_the_pipeline_does(objective: ToonUNet) -> None:
     assert torch.allclose(pooled[:1], pooled_given, atol=1e-5)
     assert torch.allclose(pooled[1:], pooled_nothing, atol=1e-5)
     assert not torch.allclose(given, nothing, atol=1e-2)
+
+
+def test_a_base_of_the_other_family_is_stock_too(toon_unet_recipe: Make, tmp_path: Path) -> None:
+    """One encoder, attention where SD 2 has it, the text read as its pipeline reads it; and a base that loads."""
+    objective: ToonUNet = build_objective(toon_unet_recipe(parameters={"family": "sd"}), torch.device("cpu"))  # type: ignore[assignment]
+    module = objective.module
+    objective.module(batch_of(objective, 0, 1))["loss"].backward()
+    assert all(p.requires_grad and p.grad is not None for p in module.parameters())
+    layers = [name for name in module.unet.attn_processors if "attn2" in name]
+    assert {name.split(".attentions")[0] for name in layers} == {
+        "down_blocks.0", "down_blocks.1", "mid_block", "up_blocks.1", "up_blocks.2",
+    }  # fmt: skip
+    objective.export(tmp_path / "base")
+    base = load_backbone(tmp_path / "base", device="cpu", dtype=torch.float32)
+    assert (base.family, len(base.text_encoders)) == ("sd", 1)
+    tokens = objective.tokenizer(["a girl", ""], padding="max_length", return_tensors="pt").input_ids
+    with torch.no_grad():
+        words, conditions = module.read({"tokens": tokens})
+        given, nothing = base.pipeline.encode_prompt("a girl", torch.device("cpu"), 1, True, "")
+    assert conditions is None
+    torch.testing.assert_close(words, torch.cat([given, nothing]), atol=5e-3, rtol=0)  # kept in half precision
+    again = build_objective(toon_unet_recipe("again", parameters={"family": "sd"}), torch.device("cpu")).module
+    initialise(again, tmp_path / "base")
+    assert torch.equal(again.unet.conv_in.weight.half(), module.unet.conv_in.weight.half())
 
 
 def test_sizes_are_those_the_pipeline_states(objective: ToonUNet) -> None:

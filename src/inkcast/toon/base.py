@@ -1,7 +1,7 @@
-"""The toon base: an SDXL of its own sizes, from diffusers' and transformers' own classes.
+"""The toon base: an SDXL, or an SD 2, of its own sizes, from diffusers' and transformers' own classes.
 
-Functions here turn sizes into models, and trained parts into a folder that `StableDiffusionXLPipeline.from_pretrained`
-loads. Models and pipelines are typed `Any`: diffusers' decorators hide their types from checkers.
+Functions here turn sizes into models, and trained parts into a folder that diffusers' pipelines load. Models and
+pipelines are typed `Any`: diffusers' decorators hide their types from checkers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -91,6 +97,24 @@ def unet_from(size: UNetSize, text: Sequence[TextSize]) -> Any:
     )
 
 
+def sd_unet_from(size: UNetSize, text: TextSize) -> Any:
+    """SD 2's UNet: attention at every resolution but the coarsest, one text encoder, nothing beside the words."""
+    finer = len(size.channels) - 1
+    return UNet2DConditionModel(
+        sample_size=size.latent,
+        in_channels=size.latent_channels,
+        out_channels=size.latent_channels,
+        down_block_types=("CrossAttnDownBlock2D",) * finer + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * finer,
+        block_out_channels=size.channels,
+        layers_per_block=size.layers,
+        attention_head_dim=list(size.heads),
+        cross_attention_dim=text.hidden,
+        norm_num_groups=size.groups,
+        use_linear_projection=True,
+    )
+
+
 def text_config(size: TextSize, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     """With the tokenizer's own marks: transformers pools at the first `eos_token_id` (2 would mean its old rule)."""
     return CLIPTextConfig(
@@ -128,10 +152,24 @@ def pipeline_from(
     vae: Any,
     tokenizer: CLIPTokenizer,
     text_encoder: CLIPTextModel,
-    text_encoder_2: CLIPTextModelWithProjection,
+    text_encoder_2: CLIPTextModelWithProjection | None,
     unet: Any,
 ) -> Any:
-    """The parts as one pipeline. An absent negative prompt is the empty caption, which training drops to, not zeros."""
+    """The parts as one pipeline, SDXL's with a second text encoder, else SD's.
+
+    SDXL's absent negative prompt is the empty caption, which training drops to, not zeros.
+    """
+    if text_encoder_2 is None:
+        return StableDiffusionPipeline(
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=scheduler_from(),
+            safety_checker=None,  # pictures of the drawn world only
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
     return StableDiffusionXLPipeline(
         vae=vae,
         text_encoder=text_encoder,
@@ -167,14 +205,16 @@ def save_base(pipeline: Any, folder: Path) -> None:
     The text encoders' configs name fp32: transformers loads in the type that a config names, diffusers in fp32, and a
     pipeline loaded without a `torch_dtype` must be of one type.
     """
+    encoders = [name for name in ("text_encoder", "text_encoder_2") if name in pipeline.components]
+    texts = [halved(pipeline.components[name]) for name in encoders]
     pipeline_from(
         halved(pipeline.vae),
         pipeline.tokenizer,
-        halved(pipeline.text_encoder),
-        halved(pipeline.text_encoder_2),
+        texts[0],
+        texts[1] if len(texts) > 1 else None,
         halved(pipeline.unet),
     ).save_pretrained(folder)
-    for encoder in ("text_encoder", "text_encoder_2"):
+    for encoder in encoders:
         config = folder / encoder / "config.json"
         config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
     config = folder / "vae" / "config.json"  # loaded from somewhere on this machine, which is nobody's business

@@ -1,4 +1,4 @@
-"""The toon base's text-to-image half: UNet and both text encoders, trained together on cached latents."""
+"""The toon base's text-to-image half: UNet and text encoders, trained together on cached latents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,16 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from inkcast.errors import TrainingError
-from inkcast.toon.base import TRAIN_STEPS, TextSize, UNetSize, pipeline_from, save_base, text_config, unet_from
+from inkcast.toon.base import (
+    TRAIN_STEPS,
+    TextSize,
+    UNetSize,
+    pipeline_from,
+    save_base,
+    sd_unet_from,
+    text_config,
+    unet_from,
+)
 from inkcast.training.diffusion import alphas_bar, min_snr, noised, velocity, weighted_error
 from inkcast.training.latents import Latents, Plan, prepare, tokenised
 from inkcast.training.objective import Sample, Source, generator
@@ -46,8 +55,11 @@ class Parameters(Table):
 
     `drop` is the share of captions replaced by the empty one (for guidance); `size_jitter` the share of samples whose
     stated sizes are random, so that other picture shapes do not surprise the UNet. Errors where a subject stands weigh
-    `focus` times as much: backgrounds are learned long before who is in front of them.
+    `focus` times as much: backgrounds are learned long before who is in front of them. A base of `family` "sd" has the
+    first text encoder only, and no stated sizes.
     """
+
+    family: Literal["sdxl", "sd"] = "sdxl"
 
     vae: Path
     cache: Path
@@ -71,7 +83,9 @@ class Parameters(Table):
 
 
 class TextToImage(nn.Module):
-    """UNet and text encoders; `alphas` are the noise schedule's `prod (1 - beta)`."""
+    """UNet and text encoders; without a second one, as SD 2 reads text. `alphas` are the noise schedule's
+    `prod (1 - beta)`.
+    """
 
     alphas: Tensor
 
@@ -79,7 +93,7 @@ class TextToImage(nn.Module):
         self,
         unet: Any,
         text_encoder: CLIPTextModel,
-        text_encoder_2: CLIPTextModelWithProjection,
+        text_encoder_2: CLIPTextModelWithProjection | None,
         gamma: float,
         focus: float = 1.0,
     ) -> None:
@@ -87,16 +101,23 @@ class TextToImage(nn.Module):
         self.unet, self.text_encoder, self.text_encoder_2 = unet, text_encoder, text_encoder_2
         self.gamma, self.focus = gamma, focus
         self.register_buffer("alphas", alphas_bar(TRAIN_STEPS, 0.00085, 0.012), persistent=False)
-        freeze_unread(text_encoder)
+        if text_encoder_2 is not None:
+            freeze_unread(text_encoder)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        words, pooled = encode_text((self.text_encoder, self.text_encoder_2), batch["tokens"])
+        words, conditions = self.read(batch)
         x, noise, a = batch["latents"], batch["noise"], self.alphas[batch["timestep"]]
-        conditions = {"text_embeds": pooled, "time_ids": batch["time_ids"]}
         prediction = self.unet(noised(x, noise, a), batch["timestep"], words, added_cond_kwargs=conditions).sample
         focus = 1 + (self.focus - 1) * batch["subjects"].float() / 255
         loss, each = weighted_error(prediction, velocity(x, noise, a), min_snr(a, self.gamma), focus)
         return {"loss": loss, "mse": each.mean()}
+
+    def read(self, batch: dict[str, Tensor]) -> tuple[Float[Tensor, "b t d"], dict[str, Tensor] | None]:
+        """What the UNet reads of a caption: its words, and SDXL's pooled vector and sizes."""
+        if self.text_encoder_2 is None:
+            return self.text_encoder(batch["tokens"]).last_hidden_state, None
+        words, pooled = encode_text((self.text_encoder, self.text_encoder_2), batch["tokens"])
+        return words, {"text_embeds": pooled, "time_ids": batch["time_ids"]}
 
 
 def encode_text(
@@ -229,11 +250,12 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> ToonU
         vocabulary=hashlib.sha256(repr(vocabulary.merges).encode()).hexdigest()[:16],
     )
     cache = prepare(parameters.cache, plan, vae, tokenizer, parameters.data_workers)
-    texts = (parameters.text, parameters.text_2)
+    size, first, second = fitting(parameters.unet, vae, parameters.size), parameters.text, parameters.text_2
+    sdxl = parameters.family == "sdxl"
     module = TextToImage(
-        unet_from(fitting(parameters.unet, vae, parameters.size), texts),
-        CLIPTextModel(text_config(parameters.text, tokenizer)),
-        CLIPTextModelWithProjection(text_config(parameters.text_2, tokenizer)),
+        unet_from(size, (first, second)) if sdxl else sd_unet_from(size, first),
+        CLIPTextModel(text_config(first, tokenizer)),
+        CLIPTextModelWithProjection(text_config(second, tokenizer)) if sdxl else None,
         parameters.snr_gamma,
         parameters.focus,
     )
