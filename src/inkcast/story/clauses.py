@@ -68,7 +68,7 @@ def _acts(text: str, position: int, references: Sequence[Reference], lexicon: Le
         return True
     if not lexicon.spaced:
         return False
-    word = re.match(r"\w+", fold(text)[position:])
+    word = re.compile(r"\w+").match(fold(text), position)
     if not word:
         return False
     ending = lexicon.split.verb_ending

@@ -85,8 +85,8 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
 
 def _only_names(text: str, quote: Quote, finder: NameFinder, verbs: re.Pattern[str]) -> bool:
     """Whether the marks hold a name in the middle of a sentence, not speech: 'Margaret "Maggie" Smith'."""
-    before = re.search(r"(\w+|&)\s+$", text[: quote.start])
-    after = re.match(r"\s+\w", text[quote.end :])
+    before = re.search(r"(\w+|&)\s+$", text[max(quote.start - _SHOWN, 0) : quote.start])
+    after = re.compile(r"\s+\w").match(text, quote.end)
     if not before or not after or verbs.fullmatch(fold(before[1])):
         return False
     whole = any((m.start, m.end) == (quote.inner, quote.outer) for m in finder.find(text, quote.inner, quote.outer))

@@ -109,8 +109,10 @@ def _opens_dialogue(text: str, position: int) -> bool:
     """Whether a dash opens a speech: at the start of the text or of a line, or after a sentence's end."""
     if text[position] not in _DASHES or not text[position + 1 : position + 3].strip():
         return False
-    before = text[:position].rstrip(" \t\u00a0")
-    return not before or before[-1] == "\n" or before[-1] in _TERMINAL
+    before = position - 1
+    while before >= 0 and text[before] in " \t\u00a0":
+        before -= 1
+    return before < 0 or text[before] == "\n" or text[before] in _TERMINAL
 
 
 def _dash_pieces(text: str, start: int, speech_verbs: str) -> tuple[list[Quote], int]:
