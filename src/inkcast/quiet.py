@@ -35,3 +35,16 @@ def no_bars() -> Iterator[None]:
     finally:
         for library in libraries:
             library.enable_progress_bar()
+
+
+@contextmanager
+def no_advice() -> Iterator[None]:
+    """No warnings of diffusers inside the block, such as of each part that a LoRA leaves alone."""
+    from diffusers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

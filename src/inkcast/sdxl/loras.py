@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from inkcast.errors import WeightsError
 from inkcast.files import shown
-from inkcast.quiet import no_bars
+from inkcast.quiet import no_advice, no_bars
 from inkcast.sdxl.backbone import Backbone
 
 
@@ -34,7 +34,7 @@ def load_loras(base: Backbone, files: Sequence[tuple[Path, float]]) -> tuple[str
     digests = []
     for name, (file, _) in zip(names, files, strict=True):
         digests.append(_checked(file))
-        with no_bars():
+        with no_bars(), no_advice():
             _load(base, file, name)
     if names:
         base.pipeline.set_adapters(names, adapter_weights=[scale for _, scale in files])
