@@ -6,7 +6,7 @@ import pytest
 
 from inkcast.story.lexicon import detect_language, load_lexicon
 from inkcast.story.quotes import find_quotes
-from inkcast.story.sentences import find_units, speech_verbs
+from inkcast.story.sentences import find_units, speech_words
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from inkcast.story.sentences import find_units, speech_verbs
 )
 def test_quotations_in_six_languages(text: str, said: list[str]) -> None:
     lexicon = load_lexicon("fr" if "dit X" in text else "es" if "dice" in text else "en")
-    quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
+    quotes, unclosed = find_quotes(text, speech_words(lexicon))
     assert [quote.said(text) for quote in quotes] == said
     assert unclosed == ()
 
@@ -55,7 +55,7 @@ def test_quotations_in_six_languages(text: str, said: list[str]) -> None:
 )
 def test_quotations_stay_with_their_tags(language: str, text: str, units: list[str]) -> None:
     lexicon = load_lexicon(language)
-    quotes, _ = find_quotes(text, speech_verbs(lexicon).pattern)
+    quotes, _ = find_quotes(text, speech_words(lexicon))
     assert [text[unit.start : unit.end] for unit in find_units(text, quotes, lexicon)] == units
 
 

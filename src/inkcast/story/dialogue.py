@@ -22,6 +22,7 @@ class Dialogue:
     units: Sequence[Unit]
     talk: Discourse
     mentions: FindMentions
+    text: str
     speaker: tuple[int, ...] = ()
     listener: tuple[int, ...] = ()
 
@@ -48,6 +49,8 @@ class Dialogue:
 
     def _guess(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
         """Who answers in a dialogue, else who acts right after the quotation or before it."""
+        if number and self.units[number - 1].quotes and self._goes_on(number):
+            return self.speaker[:1]
         if number and self.units[number - 1].quotes:
             answering = [m for m in (*self.listener, *self.talk.present()) if m not in (*self.speaker, *others)]
             if answering:
@@ -57,6 +60,12 @@ class Dialogue:
         if following and not set(following) & {*others, *before}:
             return following
         return tuple((before or [m for m in self.talk.present() if m not in others])[:1])
+
+    def _goes_on(self, number: int) -> bool:
+        """Whether the speaker before is led into more, in the same paragraph: 'And then: "…"'."""
+        unit, before = self.units[number], self.units[number - 1]
+        lead = self.text[unit.start : unit.quotes[0].start].rstrip()
+        return unit.paragraph == before.paragraph and lead.endswith((":", "："))
 
     def _acts_next(self, number: int) -> tuple[int, ...]:
         """Who is named first in the next unit, if that is no quotation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,12 +16,15 @@ _NEAR = 2  # units within which a group word looks for its members, and a rival 
 
 @dataclass(frozen=True)
 class Reference:
-    """A mention with its answer. `rivals` are other members it could mean; they make a warning."""
+    """A mention with its answer. `rivals` are other members it could mean; they make a warning, and so does `doubt`:
+    it may mean nobody of the cast. `owners` are whose relative it is, where that one is outside the cast."""
 
     mention: Mention
     members: tuple[int, ...]
     subject: bool = False
     rivals: tuple[int, ...] = ()
+    owners: tuple[int, ...] = ()
+    doubt: bool = False
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Discourse:
     seen: dict[int, tuple[int, int]] = field(default_factory=dict)  # member -> (unit, order of mention)
     subjects: tuple[int, ...] = ()
     group: tuple[int, ...] = ()
+    pair: tuple[int, ...] = ()  # the last two who were named in one sentence, in the order of their names
     alone: bool = False
     speaker: int | None = None  # who spoke in the unit before, if it was a quotation
     stranger: tuple[Gender, ...] = ()  # somebody outside the cast who acted last
@@ -147,10 +152,15 @@ class _Resolver:
         match mention.kind:
             case "name":
                 return self._name(mention)
+            case "group" if mention.members:
+                return Reference(mention, mention.members)
             case "group":
                 return Reference(mention, self.talk.many(mention.size, mention.genders))
             case "kin":
-                return Reference(mention, self._relative(mention))
+                return self._relative(mention)
+            case "former" | "latter":
+                pair = self.talk.pair
+                return Reference(mention, (pair[0 if mention.kind == "former" else 1],) if len(pair) == 2 else ())
             case "stranger":
                 return Reference(mention, ())
         if "they" in mention.genders and self._is_plural(mention):
@@ -161,11 +171,17 @@ class _Resolver:
                 return Reference(mention, own)
         if mention.role == "subject" and not self.own and set(mention.genders) & set(self.talk.stranger):
             return Reference(mention, ())
+        same = [m for m in self.acting if self.talk.known(m, mention.genders)] if mention.role == "subject" else []
+        if same:  # "Ann said that she …"
+            others = {m for r in self.references for m in r.members if self.talk.known(m, mention.genders)}
+            return Reference(mention, tuple(same[:1]), rivals=() if self.own else tuple(sorted(others - {same[0]})))
         is_object = mention.role == "object" or (bool(self.own) and not mention.owner)
         if is_object and mention.genders == ("it",) and mention.kind == "pronoun":
             return Reference(mention, ())
         excluded = (*later, *(self.acting if is_object else ()))
         best, rivals = self.talk.one(mention.genders, excluded, subject=not self.own and not is_object)
+        if mention.start == mention.end and self.talk.subjects == (best,):
+            rivals = ()  # a subject left out is the one before, by grammar
         return Reference(mention, () if best is None else (best,), rivals=rivals)
 
     def _name(self, mention: Mention) -> Reference:
@@ -183,28 +199,57 @@ class _Resolver:
         singular = [m for m in talk.present() if talk.cast[m].gender == "they"][:1]
         if mention.role in ("possessive", "reflexive") and (len(self.acting) > 1 or self.acting == tuple(singular)):
             return Reference(mention, self.acting)
+        latest = talk.present()[:1]
+        if singular and latest == singular and mention.role == "possessive":
+            return Reference(mention, tuple(singular))
+        if singular and mention.role == "object" and not set(singular) & set(self.acting):
+            others = [m for m in talk.present() if m not in (*singular, *self.acting) and talk.age(m) <= _NEAR]
+            if not others:
+                return Reference(mention, tuple(singular))
         if singular and talk.alone and talk.subjects == tuple(singular) and mention.role != "object":
             return Reference(mention, tuple(singular))
-        return Reference(mention, talk.many(0, (), self.acting if mention.role == "object" else ()))
+        return Reference(mention, talk.many(0, mention.among, self.acting if mention.role == "object" else ()))
 
-    def _relative(self, mention: Mention) -> tuple[int, ...]:
+    def _relative(self, mention: Mention) -> Reference:
         """The member who is somebody's "sister" or "uncle": so called by name or title, or of the same surname."""
         words = self.text[mention.start : mention.end].lower().split()
-        owner, _ = self.talk.one(_owner_genders(words[0], self.talk.lexicon), (), subject=not self.own)
-        owner = self.acting[0] if self.acting else owner
+        genders = _owner_genders(words[0], self.talk.lexicon)
+        owner, _ = self.talk.one(genders, (), subject=not self.own)
+        owner = next((m for m in self.acting if self.talk.known(m, genders)), owner) if genders else owner
+        owners = (owner,) if owner is not None and genders and "they" not in genders else ()
         others = [m for m in range(len(self.talk.cast)) if m != owner and self.talk.known(m, mention.genders)]
         titled = [m for m in others if words[-1] in self.talk.cast[m].name.lower().split()]
         if titled or owner is None:
-            return tuple(titled[:1])
+            return Reference(mention, tuple(titled[:1]), owners=() if titled else owners)
         own_words = self.talk.cast[owner].name.lower().split()
         family = [m for m in others if self.talk.cast[m].name.lower().split()[-1] == own_words[-1]]
         is_relative = bool(set(own_words) & set(self.talk.lexicon.people.kin))
         met = [m for m in self.talk.present() if m in others]
-        return tuple((family or (met if is_relative or words[-1].endswith("friend") else []))[:1])
+        found = tuple((family or (met if is_relative or words[-1].endswith("friend") else []))[:1])
+        return Reference(mention, found, owners=() if found else owners, doubt=bool(found))
 
 
 def _owner_genders(word: str, lexicon: Lexicon) -> tuple[Gender, ...]:
     return tuple(gender for gender, forms in lexicon.pronouns.items() if word in forms.possessive)
+
+
+def _joined(
+    text: str, mentions: Sequence[Mention], clauses: Sequence[tuple[int, int]], lexicon: Lexicon
+) -> list[tuple[int, int]]:
+    """`clauses`, but no new one begins with the second name of "meets Ann and Bo in the park"."""
+    found: list[tuple[int, int]] = []
+    for start, end in clauses:
+        before = [m for m in mentions if found and found[-1][0] <= m.start < found[-1][1]]
+        second = next((m for m in mentions if m.start == start and m.kind == "name" and not m.owner), None)
+        if second and len(before) > 1 and before[-1].kind == "name" and found[-1][1] == start:
+            between = text[before[-1].end : start].strip().lower()
+            after = re.match(r"\s*([^\W_]*)", text[second.end : end])
+            prepositions = {*lexicon.place.at, *lexicon.place.into, *lexicon.place.source, *lexicon.companions, ""}
+            if between in lexicon.coordinators and after and after[1].lower() in prepositions:
+                found[-1] = (found[-1][0], end)
+                continue
+        found.append((start, end))
+    return found
 
 
 def resolve(
@@ -212,9 +257,11 @@ def resolve(
 ) -> tuple[Reference, ...]:
     """Answers the mentions of one unit in order and lets `talk` remember them."""
     resolver = _Resolver(text, talk)
-    for start, end in clauses:
+    for start, end in _joined(text, mentions, clauses, talk.lexicon):
         resolver.clause([mention for mention in mentions if start <= mention.start < end])
     talk.stranger = resolver.stranger
+    named = tuple(dict.fromkeys(m for r in resolver.references if r.mention.kind == "name" for m in r.members))
+    talk.pair = named if len(named) == 2 else talk.pair
     if resolver.acting:
         talk.subjects = resolver.acting
         talk.alone = len({member for reference in resolver.references for member in reference.members}) == 1

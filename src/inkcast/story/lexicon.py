@@ -32,7 +32,6 @@ class PronounForms(_Section):
     object: Words = ()
     possessive: Words = ()
     reflexive: Words = ()
-    clitic: Words = ()
 
 
 class Titles(_Section):
@@ -58,6 +57,8 @@ class Groups(_Section):
     gender: Mapping[str, Gender] = Field(default_factory=dict)
     sizes: Mapping[str, int] = Field(default_factory=dict)
     both: Words = ()
+    former: Words = ()
+    latter: Words = ()
     all: Words = ()
 
 
@@ -72,6 +73,7 @@ class Speech(_Section):
     tagwords: Words = ()
     particles: Words = ()
     adverb: str = ""
+    persons: Words = ()
 
 
 class Absent(_Section):
@@ -103,6 +105,46 @@ class Split(_Section):
     verb_ending: str = ""
 
 
+class Clitics(_Section):
+    """Object pronouns that lean on a verb, by whom they mean, and the words that tell them from articles.
+
+    `to` and `person` come before the name that takes a dative's or a direct object's place. `drops` says that the
+    language leaves subjects out; all other lists are words, `stems` take one of `endings`, and strings are patterns.
+    """
+
+    direct: Mapping[Gender, Words] = Field(default_factory=dict)
+    dative: Mapping[Gender, Words] = Field(default_factory=dict)
+    feminine: Words = ()
+    articles: Words = ()
+    to: str = ""
+    person: str = ""
+    dative_beside: str = ""
+    leaning: str = r"(?!)"
+    drops: bool = False
+    subjects: Words = ()
+    beside: Words = ()
+    negation: Words = ()
+    negated: Words = ()
+    reflexive: Words = ()
+    leads: Words = ()
+    infinitive_leads: Words = ()
+    infinitive: str = r"(?!)"
+    prepositions: Words = ()
+    auxiliaries: Words = ()
+    between: Words = ()
+    participle: str = r"(?!)"
+    agreement: str = ""
+    lets: str = r"(?!)"
+    stems: Words = ()
+    endings: str = r"(?!)"
+    verbs: Words = ()
+    nouns: Words = ()
+    things: Words = ()
+    moving: Words = ()
+    others: Words = ()
+    never: Words = ()
+
+
 class Lexicon(_Section):
     """Everything the rules know about one language; see `languages/en.toml` for what each list is for."""
 
@@ -115,11 +157,13 @@ class Lexicon(_Section):
     stopwords: Words = ()
     function_words: Words = ()
     clause_words: Words = ()
-    before_clitics: Words = ()
     ditransitive: Words = ()
+    elisions: Words = ()
     plural_verb: str = ""
+    feminine_plurals: Words = ()
     not_before: Words = ()
     coordinators: Words = ()
+    companions: Words = ()
     clause_breaks: Words = ()
     capital_nouns: bool = False
     inverts: bool = True
@@ -127,6 +171,7 @@ class Lexicon(_Section):
     titles: Titles = Titles()
     nicknames: Mapping[str, Words] = Field(default_factory=dict)
     pronouns: Mapping[Gender, PronounForms]
+    clitics: Clitics = Clitics()
     people: People = People()
     groups: Groups = Groups()
     speech: Speech = Speech()

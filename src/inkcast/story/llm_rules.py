@@ -9,7 +9,7 @@ from inkcast.story.lexicon import Lexicon, alternation, fold
 from inkcast.story.names import CastName
 from inkcast.story.quotes import find_quotes
 from inkcast.story.script import Panel, Script
-from inkcast.story.sentences import find_units, speech_verbs
+from inkcast.story.sentences import find_units, speech_words
 
 _KEPT = 0.5  # share of a sentence's words that captions, balloons and descriptions must hold between them
 
@@ -79,7 +79,7 @@ def _pronouns(script: Script, lexicon: Lexicon) -> list[str]:
 def _every(lexicon: Lexicon, gender: str) -> tuple[str, ...]:
     forms = lexicon.pronouns[gender]  # type: ignore[index]
     possessive = () if gender != "he" and lexicon.language in ("fr", "es") else forms.possessive
-    return (*forms.subject, *(form for form in forms.object if form not in forms.clitic), *possessive)
+    return (*forms.subject, *forms.object, *possessive)
 
 
 def _plain(text: str) -> str:
@@ -107,7 +107,7 @@ def _lost(script: Script, text: str, lexicon: Lexicon) -> list[str]:
     held: set[str] = set()
     for panel in script.panels:
         held.update(_words(" ".join([panel.description, *_own_words(panel)]), lexicon))
-    quotes, _ = find_quotes(text, speech_verbs(lexicon).pattern)
+    quotes, _ = find_quotes(text, speech_words(lexicon))
     for unit in find_units(text, quotes, lexicon):
         words = _words(text[unit.start : unit.end], lexicon)
         if words and sum(word in held for word in words) < _KEPT * len(words):

@@ -10,9 +10,22 @@ from typing import Literal
 from inkcast.story.lexicon import Gender, Lexicon, Words, alternation, fold
 from inkcast.story.names import CastName, NameForm, name_forms
 
-Kind = Literal["name", "pronoun", "person", "kin", "group", "stranger"]
+Kind = Literal["name", "pronoun", "person", "kin", "group", "stranger", "former", "latter"]
 Role = Literal["subject", "object", "possessive", "reflexive", ""]
 SINGULAR: tuple[Gender, ...] = ("he", "she", "it")
+
+
+@dataclass(frozen=True)
+class Move:
+    """How a name takes the place of a pronoun that leans on a verb: `text[slice(*cut)]` goes, the name stands at `to`.
+
+    `preposition` goes before the name; `repair` is (start, end, words) to put right in the verb.
+    """
+
+    cut: tuple[int, int]
+    to: int
+    preposition: str = ""
+    repair: tuple[int, int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,7 @@ class Mention:
 
     `members` are the cast indices a name can mean (one, unless ambiguous); all other kinds have none yet. `genders`
     are what a pronoun or noun allows, empty for any. `owner` says that the mention owns what follows ("Bo's");
-    `size` is how many a group counts (0 = unknown).
+    `size` is how many a group counts (0 = unknown), `among` the genders all of a "they" must have ("elles").
     """
 
     start: int
@@ -32,6 +45,8 @@ class Mention:
     role: Role = ""
     owner: bool = False
     size: int = 0
+    among: tuple[Gender, ...] = ()
+    move: Move | None = None
 
 
 class NameFinder:
@@ -81,6 +96,20 @@ class NameFinder:
         asked = re.match(r"\s+(?:i|you|we|he|she|it|they|the|there|this|that)\b", after)
         return word in self.lexicon.modals and bool(asked)
 
+    def families(self, text: str, start: int, end: int) -> Iterator[Mention]:
+        """ "Mr. and Mrs. Lee", "the Lees": all the members of one surname."""
+        if not self.lexicon.spaced:
+            return
+        titles = alternation(self.lexicon.titles.abbreviations, spaced=True).pattern
+        pair = rf"{titles}\.?\s+(?:{re.escape(self.lexicon.conjunction)}|&)\s+{titles}\.?\s+(?P<pair>[^\W_]+)"
+        plural = rf"{alternation(self.lexicon.definite, spaced=True).pattern}\s+(?P<plural>[^\W_]+?)s(?!\w)"
+        for match in re.compile(rf"{pair}|{plural}").finditer(fold(text), start, end):
+            last = "pair" if match["pair"] else "plural"
+            own = [match[last]]
+            members = tuple(i for i, member in enumerate(self.cast) if fold(member.name).split()[1:][-1:] == own)
+            if len(members) > 1 and text[match.start(last)].isupper():
+                yield Mention(match.start(), match.end(), "group", members)
+
     def _owner(self, folded: str, name_end: int, matched: int, end: int) -> tuple[int, bool]:
         """Where the mention ends, and whether it is a genitive ("Bo's", "Lenas", "小红的")."""
         if not self.lexicon.spaced:
@@ -91,6 +120,18 @@ class NameFinder:
         if apostrophe and (apostrophe.group() == "'s" or folded[name_end - 1] in "sxz"):
             return name_end + apostrophe.end(), True
         return name_end, False
+
+
+def find_ordered(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[Mention]:
+    """ "the former", "the latter", unless they describe somebody ("the former pilot")."""
+    folded = fold(text)
+    kinds: tuple[tuple[Kind, Words], ...] = (("former", lexicon.groups.former), ("latter", lexicon.groups.latter))
+    for kind, words in kinds:
+        for match in alternation(words, spaced=lexicon.spaced).finditer(folded, start, end):
+            after = re.compile(r"\s+([^\W_]+)").match(folded, match.end(), end)
+            acts = not after or after[1] in (*lexicon.split.verbs, *lexicon.place.stay, *lexicon.function_words)
+            if not lexicon.spaced or acts or re.search(lexicon.split.verb_ending or r"(?!)", after[1] if after else ""):
+                yield Mention(match.start(), match.end(), kind)
 
 
 def find_groups(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[Mention]:

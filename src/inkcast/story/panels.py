@@ -7,17 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inkcast.story.clauses import cut_actions, find_clauses, leaves_subject_out, subject_before
-from inkcast.story.describe import join_names, self_contained, sentence, with_subject
+from inkcast.story.clitics import find_clitics
+from inkcast.story.describe import join_names, self_contained, sentence, upright, with_subject
 from inkcast.story.dialogue import Dialogue
 from inkcast.story.discourse import Discourse, Reference, resolve
 from inkcast.story.lexicon import Lexicon, fold
-from inkcast.story.mentions import Mention, NameFinder, find_groups, find_people
+from inkcast.story.mentions import Mention, NameFinder, find_groups, find_ordered, find_people
 from inkcast.story.presence import visible
-from inkcast.story.pronouns import find_clitics, find_pronouns
+from inkcast.story.pronouns import find_pronouns
 from inkcast.story.scenes import Scene
 from inkcast.story.script import Line, LineKind, Panel, Presence
-from inkcast.story.sentences import Unit
+from inkcast.story.sentences import Unit, speech_verbs
 from inkcast.story.speech import Tag, addressed, find_tag
+from inkcast.story.unsaid import find_unsaid
+
+_MERE_LEAD = 3  # words; a quotation led in by so few ("And then:") shows who speaks
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,16 @@ class PanelMaker:
         self.cast = self.finder.cast
         self.scene = Scene()
         self.talk = Discourse(self.cast, self.lexicon)
-        self.dialogue = Dialogue(self.units, self.talk, self._mentions)
+        self.dialogue = Dialogue(self.units, self.talk, self._mentions, self.text)
 
     def make(self) -> None:
         for number, unit in enumerate(self.units):
             self.talk.advance()
             narration = unit.narration()
             mentions = tuple(mention for a, b in narration for mention in self._mentions(a, b))
+            if not unit.quotes:
+                unsaid = find_unsaid(self.text, unit.start, unit.end, mentions, self.lexicon)
+                mentions = tuple(sorted((*mentions, *unsaid), key=lambda mention: (mention.start, mention.end)))
             references = resolve(self.text, mentions, find_clauses(self.text, narration, self.lexicon), self.talk)
             self.met.update(member for reference in references for member in reference.members)
             self.named |= any(mention.kind == "name" for mention in mentions)
@@ -69,11 +76,13 @@ class PanelMaker:
     def _mentions(self, start: int, end: int) -> tuple[Mention, ...]:
         """All mentions in the stretch, in order; of overlapping ones groups win over names, names over the rest."""
         found: list[Mention] = []
+        _keep(found, self.finder.families(self.text, start, end))
+        _keep(found, find_ordered(self.text, start, end, self.lexicon))
         _keep(found, find_groups(self.text, start, end, self.lexicon))
         _keep(found, self.finder.find(self.text, start, end))
         _keep(found, find_people(self.text, start, end, self.lexicon))
-        _keep(found, find_pronouns(self.text, start, end, self.lexicon))
         _keep(found, find_clitics(self.text, start, end, found, self.lexicon))
+        _keep(found, find_pronouns(self.text, start, end, found, self.lexicon))
         return tuple(sorted(found, key=lambda mention: mention.start))
 
     def _warn(self, unit: Unit, message: str) -> None:
@@ -82,11 +91,15 @@ class PanelMaker:
 
     def _warn_of_rivals(self, unit: Unit, references: Sequence[Reference]) -> None:
         for reference in references:
+            word = self.text[reference.mention.start : reference.mention.end]
+            if reference.doubt:
+                taken = join_names(reference.members, self.cast, self.lexicon)
+                self._warn(unit, f"'{word}' may be nobody of the cast; taken: {taken}")
             if reference.rivals:
-                word = self.text[reference.mention.start : reference.mention.end]
                 others = " or ".join(self.cast[m].name for m in (*reference.members, *reference.rivals))
                 taken = join_names(reference.members, self.cast, self.lexicon)
-                self._warn(unit, f"'{word}' could be {others}; taken: {taken}")
+                what = f"'{word}'" if word else "who acts is not said; it"
+                self._warn(unit, f"{what} could be {others}; taken: {taken}")
 
     def _narrated(self, unit: Unit, references: Sequence[Reference]) -> None:
         for start, end in cut_actions(self.text, unit.start, unit.end, references, self.lexicon):
@@ -134,7 +147,8 @@ class PanelMaker:
         words = sentence(self.lexicon.joiner.join(_bare(part) for part in told))
         manner = self._manner(unit, tag, references, speakers)
         names = join_names(speakers, self.cast, self.lexicon)
-        if names and (not words or manner == []):
+        words = upright(words, names, self.lexicon)
+        if names and (not words or manner == [] or (not references and len(words.split()) <= _MERE_LEAD)):
             words = f"{names}{self.lexicon.joiner}{self.lexicon.doing[kind]}"
         caption = " … ".join(_bare(self.text[a:b], ends="") for a, b in pieces) if manner is None else ""
         return words or self.text[unit.start : unit.end].strip(), sentence(caption) if caption else ""
@@ -147,6 +161,9 @@ class PanelMaker:
             return None
         covered = [(tag.start, tag.end), *((r.mention.start, r.mention.end) for r in references)]
         stretches = [i for a, b in unit.narration() for i in range(a, b)]
+        if self.lexicon.spaced and len(unit.quotes) > 1:
+            verbs = speech_verbs(self.lexicon, gestures=True)
+            covered += [verb.span() for verb in verbs.finditer(fold(self.text), unit.start, unit.end)]
         left = "".join(" " if any(start <= i < end for start, end in covered) else self.text[i] for i in stretches)
         words = re.findall(r"\w+", fold(left))
         if not self.lexicon.spaced:

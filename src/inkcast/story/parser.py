@@ -21,7 +21,7 @@ from inkcast.story.names import CastName, check_cast
 from inkcast.story.panels import PanelMaker, Warning
 from inkcast.story.quotes import Quote, find_quotes
 from inkcast.story.script import Script
-from inkcast.story.sentences import find_units, speech_verbs
+from inkcast.story.sentences import find_units, speech_verbs, speech_words
 
 __all__ = ["CastName", "ParsedStory", "Warning", "clean_story", "parse_story"]
 
@@ -68,7 +68,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     check_cast(cast)
     text = clean_story(text)
     lexicon = load_lexicon(language or detect_language(text))
-    quotes, unclosed = find_quotes(text, speech_verbs(lexicon).pattern)
+    quotes, unclosed = find_quotes(text, speech_words(lexicon))
     finder, verbs = NameFinder(cast, lexicon, text), speech_verbs(lexicon)
     quotes = tuple(quote for quote in quotes if not _only_names(text, quote, finder, verbs))
     maker = PanelMaker(text, finder, lexicon, find_units(text, quotes, lexicon))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from inkcast.story.lexicon import GENDERS, Gender, Lexicon, Words, alternation, fold
 from inkcast.story.mentions import Mention, Role
@@ -14,37 +14,23 @@ _Reading = tuple[Gender, Role]
 _ROLES: tuple[Role, ...] = ("reflexive", "subject", "object", "possessive")
 
 
-def find_pronouns(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[Mention]:
-    """Pronouns of the third person in `text[start:end]`."""
+def find_pronouns(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
+    """Pronouns of the third person in `text[start:end]`; `known` are the names and people there."""
     folded = fold(text)
+    titles = {*lexicon.people.kin, *lexicon.titles.he, *lexicon.titles.she, *lexicon.titles.any}
+    named = {m.start for m in known if m.kind == "name" and not _opens_with(folded, m, titles)}
     for match in alternation(_forms(lexicon, *_ROLES), spaced=lexicon.spaced).finditer(folded, start, end):
         if not lexicon.spaced and folded[match.start() - 1 : match.start()] in lexicon.not_before:
             continue
         readings = _readings(match.group(), lexicon)
-        role, genders = _choose(readings, text, match.start(), match.end(), start, end, lexicon)
+        role, genders = _choose(readings, text, match.start(), match.end(), start, end, named, lexicon)
         owner = role == "possessive" or (not lexicon.spaced and folded[match.end() : match.end() + 1] in ("的", "の"))
-        yield Mention(match.start(), match.end(), "pronoun", genders=genders, role=role, owner=owner)
+        among: tuple[Gender, ...] = ("she",) if match.group() in lexicon.feminine_plurals else ()
+        yield Mention(match.start(), match.end(), "pronoun", genders=genders, role=role, owner=owner, among=among)
 
 
-def find_clitics(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
-    """Object pronouns that look like articles ("Paul l'attend", "Mateo la escucha"): right after one of the `known`
-    mentions, or after the stranger who acts."""
-    folded = fold(text)
-    ends = {mention.end for mention in known}
-    forms = "|".join(re.escape(form) for form in sorted(_forms(lexicon, "clitic"), key=len, reverse=True)) or r"(?!)"
-    skipped = "|".join(map(re.escape, lexicon.before_clitics)) or r"(?!)"
-    articles = "|".join(map(re.escape, lexicon.articles)) or r"(?!)"
-    pattern = re.compile(rf"(?<=\s)(?:(?:{skipped})\s*)?(?P<clitic>{forms})(?:(?<=')|\s+)(?P<next>\w+)")
-    for match in pattern.finditer(folded, start, end):
-        before = match.start() - len(_trailing_blanks(folded, match.start()))
-        acted = before in ends or re.search(rf"(?:^|[.!?]\s+)(?:{articles})\s+\w+$", folded[start:before])
-        if acted and match["next"] not in lexicon.place.nouns and text[match.start("next")].islower():
-            genders = tuple(g for g in GENDERS if match["clitic"] in _of(lexicon, g, "clitic"))
-            yield Mention(match.start("clitic"), match.end("clitic"), "pronoun", genders=genders, role="object")
-
-
-def _trailing_blanks(text: str, end: int) -> str:
-    return re.search(r"\s*$", text[max(end - _REACH, 0) : end]).group()  # type: ignore[union-attr]
+def _opens_with(folded: str, mention: Mention, words: Collection[str]) -> bool:
+    return folded[mention.start : mention.end].split()[0].rstrip(".") in words
 
 
 def _of(lexicon: Lexicon, gender: Gender, role: str) -> Words:
@@ -60,17 +46,25 @@ def _readings(word: str, lexicon: Lexicon) -> list[_Reading]:
 
 
 def _choose(
-    readings: Sequence[_Reading], text: str, start: int, stop: int, left: int, right: int, lexicon: Lexicon
+    readings: Sequence[_Reading],
+    text: str,
+    start: int,
+    stop: int,
+    left: int,
+    right: int,
+    named: Collection[int],
+    lexicon: Lexicon,
 ) -> tuple[Role, tuple[Gender, ...]]:
     roles = {role for _, role in readings}
     role = readings[0][1]
     if {"object", "possessive"} <= roles:
-        role = "possessive" if _owns_next(text, start, stop, right, lexicon) else "object"
+        owns = stop + 1 not in named and _owns_next(text, start, stop, right, lexicon)
+        role = "possessive" if owns else "object"
     elif {"subject", "object"} <= roles:
         role = "subject" if _acts_here(text, start, left, lexicon) else "object"
     genders = tuple(dict.fromkeys(gender for gender, own in readings if own == role))
     if "they" in genders and len(genders) > 1 and role in ("subject", "object"):
-        plural = _plural_verb(text, start, stop, lexicon)
+        plural = _plural_verb(text, start, stop, left, right, lexicon)
         genders = ("they",) if plural else tuple(gender for gender in genders if gender != "they")
     return role, genders
 
@@ -95,16 +89,16 @@ def _acts_here(text: str, start: int, left: int, lexicon: Lexicon) -> bool:
         return True
     if re.search(r"[.,;:!?\"”»’“—–]\s*$", before):
         return True
-    last = re.search(r"(\w+)\s*$", before)
+    last = re.search(r"(\w+'?)\s*$", before)
     if last and last.group(1) in lexicon.clause_words:
         return True
     return lexicon.inverts and bool(last) and bool(re.search(rf"{speech_verbs(lexicon).pattern}\s*$", before))
 
 
-def _plural_verb(text: str, start: int, stop: int, lexicon: Lexicon) -> bool:
+def _plural_verb(text: str, start: int, stop: int, left: int, right: int, lexicon: Lexicon) -> bool:
     around = [
-        *re.findall(r"(\w+)\W*$", text[max(start - _REACH, 0) : start]),
-        *re.findall(r"^\W*(\w+)", text[stop : stop + _REACH]),
+        *re.findall(r"(\w+)\W*$", text[max(start - _REACH, left) : start]),
+        *re.findall(r"^\W*(\w+)", text[stop : min(stop + _REACH, right)]),
     ]
     return (
         any(re.search(lexicon.plural_verb, fold(word)) and word[0].islower() for word in around)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _CLOSERS = {
@@ -13,6 +15,8 @@ _DASHES = "—–"
 _APOSTROPHES = "'’‘"
 _TERMINAL = ".!?…。！？"
 _PAUSE = _TERMINAL + ",;:-—，；："
+_LONGEST_SINGLE = 4000  # characters in single marks, which apostrophes look like
+_LONGEST_SPEECH = 8000  # characters a dash opens
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 _INNER_DASH = re.compile(r"\s?[—–]\s?(?=\w)")
@@ -28,35 +32,50 @@ class Quote:
     outer: int
     end: int
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it has no opening mark: it goes on after a tag ("—Hola —dice Ana—. ¿Qué tal?")."""
+        return self.start == self.inner
+
     def said(self, text: str) -> str:
         return text[self.inner : self.outer].strip()
 
 
-def find_quotes(text: str, speech_verbs: str = "(?!)") -> tuple[tuple[Quote, ...], tuple[int, ...]]:
-    """The quotations in order, and where marks were opened but never closed (those are read to the paragraph's end).
+@dataclass(frozen=True)
+class SpeechWords:
+    """Patterns: the verbs of speech, and the words that only somebody who speaks says ("je", "votre").
 
-    `speech_verbs` is a pattern; it ends a speech that a dash opened and nothing closes ("— Oui, dit-il.").
+    A verb ends a speech that a dash opened and nothing closes ("— Oui, dit-il."); after that, the words say that it
+    goes on.
     """
+
+    verbs: str = "(?!)"
+    persons: str = "(?!)"
+
+
+def find_quotes(text: str, words: SpeechWords = SpeechWords()) -> tuple[tuple[Quote, ...], tuple[int, ...]]:
+    """The quotations in order, and where marks were opened but never closed (those are read to the paragraph's end)."""
     quotes: list[Quote] = []
+    ends = [*(match.start() for match in _BLANK_LINE.finditer(text)), len(text)]
     unclosed: list[int] = []
     position = 0
     while position < len(text):
         if _opens_dialogue(text, position):
-            pieces, position = _dash_pieces(text, position, speech_verbs)
+            pieces, position = _dash_pieces(text, position, words)
             quotes.extend(pieces)
         elif _opens(text, position):
-            closing = _closing(text, position)
+            closing = _closing(text, position, _paragraph_end(ends, position))
             if closing is None and text[position] in _APOSTROPHES:
                 position += 1
                 continue
             if closing is None:
                 unclosed.append(position)
-                end = _paragraph_end(text, position)
+                end = _paragraph_end(ends, position)
                 quotes.append(Quote(position, position + 1, end, end))
                 position = max(end, position + 1)
                 continue
             if re.search(r"\w", text[position + 1 : closing]):
-                quotes.extend(_around_tag(text, position, closing, speech_verbs))
+                quotes.extend(_around_tag(text, position, closing, words.verbs))
             position = closing + 1
         else:
             position += 1
@@ -85,14 +104,14 @@ def _opens(text: str, position: int) -> bool:
     return mark != "‘" or (not before.isalnum() and after.strip() != "")
 
 
-def _closing(text: str, start: int) -> int | None:
+def _closing(text: str, start: int, end: int) -> int | None:
     """Where the quotation opened at `start` closes; an apostrophe inside a word or after a plural does not close it."""
     closers = _CLOSERS[text[start]]
-    for position in range(start + 1, _paragraph_end(text, start)):
-        mark = text[position]
-        if mark not in closers:
-            continue
-        if mark not in _APOSTROPHES:
+    if text[start] in _APOSTROPHES:
+        end = min(end, start + _LONGEST_SINGLE)
+    for found in re.compile(f"[{closers}]").finditer(text, start + 1, end):
+        position = found.start()
+        if text[position] not in _APOSTROPHES:
             return position
         before, after = text[position - 1], text[position + 1 : position + 2]
         if not after.isalnum() and (before in _PAUSE or " " not in text[start:position]):
@@ -100,9 +119,8 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
-def _paragraph_end(text: str, position: int) -> int:
-    blank = _BLANK_LINE.search(text, position)
-    return blank.start() if blank else len(text)
+def _paragraph_end(ends: Sequence[int], position: int) -> int:
+    return ends[bisect_left(ends, position)]
 
 
 def _opens_dialogue(text: str, position: int) -> bool:
@@ -115,22 +133,17 @@ def _opens_dialogue(text: str, position: int) -> bool:
     return before < 0 or text[before] == "\n" or text[before] in _TERMINAL
 
 
-def _dash_pieces(text: str, start: int, speech_verbs: str) -> tuple[list[Quote], int]:
+def _dash_pieces(text: str, start: int, words: SpeechWords) -> tuple[list[Quote], int]:
     """—Speech —tag. —speech: what lies between dashes is speech by turns; and where to read on.
 
     A speech without a second dash ends before its tag, else with its sentence.
     """
     line = text.find("\n", start)
-    end = line if line >= 0 else len(text)
+    end = min(line if line >= 0 else len(text), start + _LONGEST_SPEECH)
     inner = start + 1
     dash = _tag_dash(text, inner, end)
     if dash is None:
-        tag = re.compile(rf"(?:,|\s?[!?…])(?=\s+(?:\w+['’\s])?{speech_verbs})", re.IGNORECASE).search(text, inner, end)
-        sentence = _SENTENCE_END.search(text, inner, end)
-        stop = min((match.end() for match in (tag, sentence) if match), default=end)
-        if tag and tag.end() == stop:
-            return [Quote(start, inner, stop, stop)], sentence.end() if sentence and sentence.end() > stop else stop
-        return [Quote(start, inner, stop, stop)], stop
+        return _undashed(text, start, end, words)
     pieces = [Quote(start, inner, dash.start(), dash.start())]
     finished = _SENTENCE_END.search(text, dash.end(), end)
     resumed = _RESUMING_DASH.search(text, dash.end(), end)
@@ -138,8 +151,28 @@ def _dash_pieces(text: str, start: int, speech_verbs: str) -> tuple[list[Quote],
         return pieces, finished.end() if finished else end
     sentence = _SENTENCE_END.search(text, resumed.end(), end)
     stop = sentence.end() if sentence else end
-    pieces.append(Quote(resumed.end() - 1, resumed.end(), stop, stop))
+    pieces.append(Quote(resumed.end(), resumed.end(), stop, stop))
     return pieces, stop
+
+
+def _undashed(text: str, start: int, end: int, words: SpeechWords) -> tuple[list[Quote], int]:
+    """— Speech, tag. Speech that goes on where it says "I" or "you" or asks, as French dialogue does."""
+    tag = rf"(?:,|\s?[!?…])(?=\s+(?:\w+['’\s])?{words.verbs})"
+    told = re.compile(tag, re.IGNORECASE).search(text, start + 1, end)
+    sentence = _SENTENCE_END.search(text, start + 1, end)
+    stop = min((match.end() for match in (told, sentence) if match), default=end)
+    speech = Quote(start, start + 1, stop, stop)
+    if not told or told.end() != stop:
+        return [speech], stop
+    finished = _SENTENCE_END.search(text, stop, end)
+    if finished is None:
+        return [speech], stop
+    more = re.compile(r"\s*\S").match(text, finished.end(), end)
+    here = more.end() - 1 if more else finished.end()
+    if more is None or not re.search(rf"(?i){words.persons}|\?\s*$", text[here:end]):
+        return [speech], finished.end()
+    last = here + len(text[here:end].rstrip())
+    return [speech, Quote(here, here, last, last)], last
 
 
 def _tag_dash(text: str, inner: int, end: int) -> re.Match[str] | None:

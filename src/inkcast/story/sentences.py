@@ -15,7 +15,7 @@ from itertools import pairwise
 import sentencex
 
 from inkcast.story.lexicon import Lexicon, alternation, fold
-from inkcast.story.quotes import Quote
+from inkcast.story.quotes import Quote, SpeechWords
 
 _TERMINAL = ".!?…。！？"
 _LONGEST_TITLE = 30  # characters
@@ -63,11 +63,9 @@ def _paragraph_units(
         cuts.difference_update(range(quote.start + 1, here + 1))
         if not joined and _ends(text, quote, rest):
             cuts.add(here)
-        if (
-            joined
-            and following
-            and _is_bare_tag(rest, lexicon)
-            and not _answered(text, quotes, index + 1, end, lexicon)
+        if following and (
+            following.resumes
+            or (joined and _is_bare_tag(rest, lexicon) and not _answered(text, quotes, index + 1, end, lexicon))
         ):
             cuts.difference_update(range(here + 1, following.start + 1))
     starts = [quote.start for quote in quotes]
@@ -161,6 +159,11 @@ def first_tag(rest: str, lexicon: Lexicon, *, gestures: bool = False) -> bool:
     if not lexicon.spaced:
         return bool(speech_verbs(lexicon).search(fold(clause)))
     return bool(speech_verbs(lexicon, gestures=gestures).search(fold(" ".join(clause.split()[:5]))))
+
+
+def speech_words(lexicon: Lexicon) -> SpeechWords:
+    persons = alternation(lexicon.speech.persons, spaced=lexicon.spaced)
+    return SpeechWords(speech_verbs(lexicon).pattern, persons.pattern)
 
 
 def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]:
