@@ -83,12 +83,14 @@ def make(
     from inkcast.drawing.choices import Drawing
     from inkcast.events import Note
     from inkcast.page.layout import PageOptions
+    from inkcast.story.length import check_length
     from inkcast.story.names import CastName
 
     chosen = page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed, template=template)
     page = PageOptions(**chosen)
     characters = gather_cast(cast or [])
     parsed = read_parsed(story, tuple(CastName(one.name, one.pronouns, one.aliases) for one in characters), llm)
+    check_length(parsed, story)
     drawing = Drawing(
         engine=engine,
         base=base,
