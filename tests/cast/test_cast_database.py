@@ -21,7 +21,7 @@ from people import person, picture
 from sqlalchemy import create_engine, text
 
 import inkcast.cast.migrations
-from inkcast.cast import database as database_module
+from inkcast import database as database_module
 from inkcast.cast.database import HEAD, VERSION_TABLE, Database, upgrade
 from inkcast.cast.store import CastLibrary
 from inkcast.cast.tables import METADATA

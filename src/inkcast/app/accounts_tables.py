@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, LargeBinary, MetaData, Text, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, LargeBinary, MetaData, Text, insert, inspect
 from sqlmodel import Field, Session, SQLModel, select
 
+from inkcast import database
 from inkcast.errors import AccountError
-from inkcast.files import shown
 
 FILE_NAME = "accounts.sqlite3"
 VERSION = 1
-PATIENCE = 30.0  # seconds to wait for another writer
 
 
 class _Table(SQLModel):
@@ -81,70 +77,42 @@ class AccountsDatabase:
     """
 
     def __init__(self, url: str, home: Path) -> None:
-        self._where = shown(home / FILE_NAME) if not url.startswith("postgresql") else "the configured database"
-        with self._reporting():
-            self._engine = _open(url, home)
-            self._writer = self._engine.execution_options(writes=True)
-            with self._writer.begin() as connection:
-                _turn(connection)
-                _Table.metadata.create_all(connection)
-            with self.writing() as session:
-                found = session.exec(select(VersionRow.version)).first()
-                if found is None:
-                    session.add(VersionRow(version=VERSION))
-                elif found > VERSION:
-                    raise AccountError(f"the accounts in {self._where} were made by a newer Inkcast; update Inkcast")
+        in_postgres = url.startswith("postgresql")
+        parsed = database.parse_url(url, AccountError) if in_postgres else database.sqlite_url(home / FILE_NAME)
+        self._open = database.OpenDatabase(parsed, TABLES)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._open.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        with self._reporting(), Session(self._engine) as session:
-            yield session
+    def reading(self) -> AbstractContextManager[Session]:
+        return self._open.reading()
 
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> AbstractContextManager[Session]:
         """Commits at the end of the block, or rolls back."""
-        with self._reporting(), Session(self._writer) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            raise AccountError(
-                f"accounts in {self._where} failed: {' '.join(str(error.orig).split())[:200]}"
-            ) from error
+        return self._open.writing(turns=False)
 
 
-def _open(url: str, home: Path) -> Engine:
-    if url.startswith("postgresql"):
-        parsed = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(parsed, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise AccountError(f"the studio's folder {shown(home)} cannot be made: {error.strerror}") from error
-    engine = create_engine(f"sqlite:///{home / FILE_NAME}", connect_args={"timeout": PATIENCE})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+def _found(connection: Connection) -> str | None:
+    """None also where a table is missing that the version has by now."""
+    names = set(inspect(connection).get_table_names())
+    if VersionRow.__tablename__ not in names:
+        return None
+    found = connection.execute(select(VersionRow.version)).scalar()
+    lacking = found == VERSION and not names.issuperset(_Table.metadata.tables)
+    return None if found is None or lacking else f"{found:04}"
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # else the driver begins transactions of its own
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
+def _bring(connection: Connection) -> None:
+    _Table.metadata.create_all(connection)
+    if connection.execute(select(VersionRow.version)).scalar() is None:
+        connection.execute(insert(VersionRow).values(version=VERSION))
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _turn(connection: Connection) -> None:
-    """Two processes that start at once make the tables one after the other."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(116250)")
+TABLES = database.Tables(
+    title="the accounts' database",
+    error=AccountError,
+    newest=f"{VERSION:04}",
+    lock=116250,
+    found=_found,
+    bring=_bring,
+)
