@@ -21,7 +21,6 @@ from inkcast.files import (
     shown,
     write_bytes,
     write_text,
-    write_together,
 )
 
 MARKER = "comic.json"
@@ -62,20 +61,6 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path, e
     with pytest.raises(type(error)):
         fail()
     assert tree(tmp_path) == {"a": "old"}
-
-
-def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
-    first, second = tmp_path / "page-1.png", tmp_path / "page-2.png"
-    first.write_bytes(b"old")
-    second.mkdir()
-    with pytest.raises(OutputError):
-        write_together([(first, b"new"), (second, b"new")])
-    assert first.read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page-1.png", "page-2.png"]
-    second.rmdir()
-    assert write_together([(first, b"new"), (second, b"newer")]) == (first, second)
-    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"newer")
-    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_text_is_the_same_bytes_on_every_platform(tmp_path: Path) -> None:
@@ -231,6 +216,7 @@ def test_a_swap_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: p
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", once)
+    monkeypatch.setattr("inkcast.files._exchange", lambda one, other: False)
 
     def swap() -> None:
         with replacing_folder(tmp_path / "comic", MARKER, overwrite=True) as folder:
@@ -269,8 +255,10 @@ def test_a_kill_at_any_moment_leaves_whole_files(tmp_path: Path) -> None:
         worker.communicate()
         text = (root / "file").read_text()
         assert text == text[: text.index(" ") + 1] * 20000
-        # between the two renames of a swap the folder is away, but both of its versions stand whole beside it
-        for folder in [root / "comic"] if (root / "comic").exists() else root.glob(".inkcast-*/"):
+        exchanged = (root / "comic").exists()
+        assert exchanged or sys.platform not in ("linux", "darwin")
+        # elsewhere, between the two renames of a swap the folder is away, but both versions stand whole beside it
+        for folder in [root / "comic"] if exchanged else root.glob(".inkcast-*/"):
             contents = tree(folder)
             assert set(contents) == {"comic.json", "a", "b"}
             assert len(set(contents.values())) == 1

@@ -9,8 +9,8 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -65,29 +65,20 @@ def replacing_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     with reporting(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder")
-        temporary = _beside(target, target.suffix)
+        temporary = beside(target, target.suffix)
         try:
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all; raises OutputError."""
     with replacing_file(path) as temporary:
         temporary.write_bytes(data)
-
-
-def write_together(files: Iterable[tuple[Path, bytes]]) -> tuple[Path, ...]:
-    """Writes files that belong together: none takes its name before all are on the disk; raises OutputError."""
-    wanted = list(files)
-    with ExitStack() as stack:
-        for path, data in wanted:
-            stack.enter_context(replacing_file(path)).write_bytes(data)
-    return tuple(path for path, _ in wanted)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -132,20 +123,20 @@ def replacing_folder(
     refuse_existing(path, marker, overwrite=overwrite)
     target = Path(os.path.realpath(path))
     with reporting(target):
-        temporary = _beside(target)
+        temporary = beside(target)
         temporary.mkdir()
         try:
             yield temporary
             refuse_existing(target, marker, overwrite=overwrite)
             _carry_over(target, temporary, owned)
-            _sync_tree(temporary)
+            sync_tree(temporary)
             _swap(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
-def _beside(target: Path, suffix: str = "") -> Path:
+def beside(target: Path, suffix: str = "") -> Path:
     """A free hidden name in the target's folder, which is made if missing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return target.parent / f"{TEMPORARY}{secrets.token_hex(8)}{suffix if len(suffix) < 16 else ''}"
@@ -162,11 +153,14 @@ def _carry_over(old: Path, new: Path, owned: Sequence[str]) -> None:
 
 
 def _swap(new: Path, target: Path) -> None:
-    """Puts `new` at `target`; an interruption between the two renames leaves both folders whole."""
+    """Puts `new` at `target`, and what was there at `new` or nowhere: in one step where the system can, else in two,
+    between which an interruption leaves both folders whole beside their place."""
     if not target.exists():
         os.rename(new, target)
         return
-    old = _beside(target)
+    if _exchange(new, target):
+        return
+    old = beside(target)
     os.rename(target, old)
     try:
         os.rename(new, target)
@@ -176,12 +170,27 @@ def _swap(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def _exchange(one: Path, other: Path) -> bool:
+    """Whether the system gave each the other's name in one step; not all systems and file systems do."""
+    import ctypes
+
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    paths = os.fsencode(one), os.fsencode(other)
+    if (linux := getattr(library, "renameat2", None)) is not None:
+        here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        return bool(linux(here, paths[0], here, paths[1], exchange) == 0)
+    if (mac := getattr(library, "renamex_np", None)) is not None:
+        swap = 2  # RENAME_SWAP
+        return bool(mac(*paths, swap) == 0)
+    return False
+
+
+def sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     if os.name == "nt":  # folders cannot be opened for syncing there
         return
     handle = os.open(path, os.O_RDONLY)
@@ -191,10 +200,10 @@ def _sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def _sync_tree(root: Path) -> None:
+def sync_tree(root: Path) -> None:
     for folder, _, names in os.walk(root, topdown=False):
         for name in names:
             entry = Path(folder, name)
             if entry.is_file() and not entry.is_symlink() and os.access(entry, os.W_OK):
-                _sync(entry)
-        _sync_folder(Path(folder))
+                sync(entry)
+        sync_folder(Path(folder))

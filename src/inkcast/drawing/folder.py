@@ -10,13 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from inkcast.cast.character import Character, CharacterId, Reference, State
 from inkcast.drawing.record import RECORD, TEMPLATE, ComicRecord, PanelRecord, PictureRecord, figures_of
 from inkcast.drawing.routes import Painted, routes_picture
 from inkcast.errors import OutputError
-from inkcast.files import TEMPORARY, refuse_existing, replacing_folder, reporting, shown, write_text
+from inkcast.files import refuse_existing, replacing_folder, reporting, shown, write_text
+from inkcast.filesets import finish_set, looks_numbered, numbered, replacing_set
 from inkcast.images import open_picture, save_png
 from inkcast.page.export import FORMATS, write_comic
 from inkcast.page.layout import PageLayout, PageOptions
@@ -39,21 +39,17 @@ def is_file(out: Path) -> bool:
     return False
 
 
-def pages_of(out: Path) -> list[Path]:
-    """The files a comic at `out` may consist of: itself, or NAME-01.png… where its format has one file a page."""
-    numbered = re.compile(re.escape(out.stem) + r"-\d{2,}" + re.escape(out.suffix))
-    beside = out.parent.iterdir() if out.parent.is_dir() else ()
-    return [path for path in beside if path.name == out.name or numbered.fullmatch(path.name)]
-
-
 def check_target(out: Path, *, overwrite: bool) -> None:
     """Raises OutputError, before any work, where a comic could not be written to `out`."""
     if not is_file(out):
         refuse_existing(out, RECORD, overwrite=overwrite)
     elif out.is_dir():
         raise OutputError(f"{shown(out)} is a folder: choose another name for the file")
-    elif pages_of(out) and not overwrite:
-        raise OutputError(f"{shown(pages_of(out)[0])} exists already: choose another name or give --overwrite")
+    else:
+        with reporting(out):
+            finish_set(out)
+        if (there := looks_numbered(out)) and not overwrite:
+            raise OutputError(f"{shown(there[0])} exists already: choose another name or give --overwrite")
     with reporting(out):
         place = next(folder for folder in out.absolute().parents if folder.exists())
         if not place.is_dir():
@@ -69,12 +65,8 @@ def replacing_comic(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yields a temporary folder, or a file's name in one, that becomes `out` when the block ends without an error."""
     check_target(out, overwrite=overwrite)
     if is_file(out):
-        with reporting(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=TEMPORARY, dir=out.parent) as folder:
-                yield Path(folder) / out.name
-                for made in sorted(Path(folder).iterdir()):
-                    os.replace(made, out.parent / made.name)
+        with replacing_set(out, [out, *numbered(out)]) as folder:
+            yield folder / out.name
     else:
         with replacing_folder(out, RECORD, overwrite=overwrite, owned=OWNED) as target:
             yield target

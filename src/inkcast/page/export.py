@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from inkcast.errors import OutputError
-from inkcast.files import write_together
+from inkcast.filesets import numbered, write_together
 from inkcast.page.archives import PageImage, cbz, epub
 from inkcast.page.composing import compose
 from inkcast.page.layout import PageLayout, PageOptions
@@ -129,12 +129,12 @@ def write_comic(
     """Letters a comic and writes it; returns the files written.
 
     A folder (no suffix) gets comic.pdf and page-01.png…; a file gets the format of its suffix (`FORMATS`). Formats with
-    one file a page write NAME.png for a single page and NAME-01.png… for several.
+    one file a page write NAME.png for a single page and NAME-01.png… for several. Pages of an earlier comic there go.
     """
     comic = Comic(script, panels, pages, options)
     suffix = out.suffix.lower()
     if suffix in _ONE_FILE:
-        return write_together([(out, _ONE_FILE[suffix](comic))])
+        return write_together(out, [(out, _ONE_FILE[suffix](comic))])
     if suffix in _FILE_A_PAGE:
         made = _FILE_A_PAGE[suffix](comic)
         names = (
@@ -142,7 +142,7 @@ def write_comic(
             if len(made) == 1
             else [out.with_stem(f"{out.stem}-{number:02d}") for number in range(1, len(made) + 1)]
         )
-        return write_together(zip(names, made, strict=True))
+        return write_together(out, zip(names, made, strict=True), [out, *numbered(out)])
     if suffix:
         raise OutputError(f"'{out.name}' has no known format: end it in {', '.join(FORMATS)}, or name a folder")
     assert comic.pictures is not None  # made before the threads start
@@ -150,7 +150,7 @@ def write_comic(
         pdf, pngs = pool.submit(comic.pdf), pool.submit(lambda: comic.pngs)
         files = [(out / "comic.pdf", pdf.result())]
         files += [(out / f"page-{number:02d}.png", data) for number, data in enumerate(pngs.result(), start=1)]
-    return write_together(files)
+    return write_together(out / "page.png", files, numbered(out / "page.png"))
 
 
 def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> tuple[Path, ...]:
@@ -160,7 +160,7 @@ def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> 
         buffer = io.BytesIO()
         panel.picture.save(buffer, form.upper(), **({"lossless": True} if form == "webp" else {}))
         files.append((out / f"panel-{number:02d}.{form}", buffer.getvalue()))
-    return write_together(files)
+    return write_together(out / f"panel.{form}", files, numbered(out / f"panel.{form}"))
 
 
 def _webp(png: bytes) -> bytes:

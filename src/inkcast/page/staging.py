@@ -17,11 +17,13 @@ _HEAD = 0.3  # of a figure, where its face was not found
 _ENOUGH = 0.15  # of a figure without a face must be left by the crop for it to count as there
 
 # Share of the frame given to a band above the picture, and the sizes of text tried in it: text shrinks a little, then
-# the picture makes room, then both go on as far as they must.
+# the picture makes a little room, then text shrinks by a third; before it goes on, the picture loses half its frame.
 _WAYS: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0.0, (1.0, 0.93, 0.86, 0.8)),
     (0.22, (1.0, 0.9, 0.8)),
-    (0.36, (1.0, 0.9, 0.8)),
+    (0.0, (0.74, 0.68)),
+    (0.22, (0.74, 0.68)),
+    (0.36, (1.0, 0.9, 0.8, 0.72)),
     (0.5, (0.95, 0.85, 0.76, 0.68)),
     (0.6, (0.68, 0.6, 0.52, 0.45, 0.38, 0.3, 0.22, 0.15)),
 )
