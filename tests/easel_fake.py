@@ -32,7 +32,7 @@ class FakeEngine:
 
     def encode(self, character: Character) -> Identity:
         self.calls[f"encode {character.name}"] += 1
-        return Identity(self.name, "digest", {"picture": torch.tensor(character.references[0].image.getpixel((0, 0)))})
+        return Identity(self.name, "engine", {"picture": torch.tensor(character.references[0].image.getpixel((0, 0)))})
 
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
         assert self.is_active
@@ -54,6 +54,7 @@ class FakeEasel:
 
     side = 64
     toon = True
+    sight: tuple[str, ...] = ()
 
     def __init__(self, drawing: Drawing, base: str = "base") -> None:
         self.drawing = Drawing(

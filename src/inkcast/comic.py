@@ -10,6 +10,7 @@ from pathlib import Path
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.easel import Easel, open_easel
+from inkcast.drawing.enrolling import Shelf, enrol
 from inkcast.drawing.folder import (
     check_target,
     replacing_comic,
@@ -38,6 +39,7 @@ def draw_comic(
     overwrite: bool = False,
     report: Report = unheard,
     easel: Callable[[Drawing, Report], Easel] = open_easel,
+    shelf: Shelf | None = None,
 ) -> Path:
     """Draws the comic of a story and writes it to `out`, whole or not at all.
 
@@ -49,6 +51,7 @@ def draw_comic(
         overwrite: replace a comic that is there already.
         report: told of progress and notes; what it raises stops the drawing.
         easel: loads what draws.
+        shelf: where identities are kept between comics, such as `LibraryShelf()`; by default each comic makes its own.
 
     Raises:
         InkcastError: says what is wrong; nothing at `out` is changed then.
@@ -66,7 +69,7 @@ def draw_comic(
     ready.check(plan)
     watch.lap("load")
 
-    identities = enrol(ready, plan, cast, report)
+    identities = enrol(ready, plan, cast, report, shelf)
     watch.lap("cast")
 
     painted = draw_panels(ready, plan, identities, report)
@@ -83,20 +86,6 @@ def draw_comic(
             write_routes(target, painted)
             write_records(target, record, watch.laps)
     return out
-
-
-def enrol(
-    easel: Easel, plan: Sequence[PlannedPanel], cast: Sequence[Character], report: Report
-) -> dict[CharacterId, Identity]:
-    """Encodes every character that some panel shows, once."""
-    shown = {member.id for panel in plan for member in panel.prompt.members}
-    needed = [character for character in cast if character.id in shown]
-    identities = {}
-    for number, character in enumerate(needed):
-        report(Progress("cast", number, len(needed)))
-        identities[character.id] = easel.engine.encode(character)
-    report(Progress("cast", len(needed), len(needed)))
-    return identities
 
 
 def draw_panels(

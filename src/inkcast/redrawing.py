@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from inkcast.comic import Stopwatch, draw_panels, enrol
+from inkcast.comic import Stopwatch, draw_panels
 from inkcast.drawing.choices import Drawing, Lora, Origin
 from inkcast.drawing.easel import Easel, open_easel
+from inkcast.drawing.enrolling import Shelf, enrol
 from inkcast.drawing.folder import (
     SCRIPT,
     read_cast,
@@ -37,12 +38,14 @@ def redraw_panel(
     description: str = "",
     report: Report = unheard,
     easel: Callable[[Drawing, Report], Easel] = open_easel,
+    shelf: Shelf | None = None,
 ) -> int:
     """Draws panel `number` (from 1) of the comic in `folder` again, with its own words and the comic's choices.
 
     Args:
         seed: of the panel; by default a new one that follows from the old.
         description: what the panel shall show instead.
+        shelf: where identities are kept between comics.
 
     Returns:
         The seed it was drawn with, which the script keeps.
@@ -65,7 +68,7 @@ def redraw_panel(
     plan = posing(plan_panels(script, pages, cast, ready), script)[index : index + 1]
     ready.check(plan)
     watch.lap("load")
-    identities = enrol(ready, plan, cast, report)
+    identities = enrol(ready, plan, cast, report, shelf)
     watch.lap("cast")
     (painted,) = draw_panels(ready, plan, identities, report)
     watch.lap("panels")

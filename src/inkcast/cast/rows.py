@@ -185,6 +185,14 @@ def put_identity(session: Session, character_id: str, identity: IdentityRecord) 
     )
 
 
+def forget_identities(session: Session, character_id: str, engine: str, weights: str) -> None:
+    """Deletes an engine's identities whose weights' digest begins with `weights`."""
+    for row in of(session, IdentityRow, character_id):
+        if row.engine == engine and row.weights_digest.startswith(weights):
+            session.delete(row)
+    session.flush()
+
+
 def _put_names(session: Session, character_id: str, names: Sequence[str]) -> None:
     for name in names:
         taken = session.get(NameRow, name_key(name))

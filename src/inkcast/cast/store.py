@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 
 from inkcast.cast import rows
 from inkcast.cast.character import Character, CharacterId, Identity, Reference
-from inkcast.cast.database import Database
+from inkcast.cast.database import FILE_NAME, Database
 from inkcast.cast.identities import pack, references_digest, unpack
 from inkcast.cast.names import clean_name, name_key
 from inkcast.cast.pictures import PictureFolder
@@ -152,19 +152,32 @@ class CastLibrary:
         self._sweep()
         return entry
 
-    def save_identity(self, character: Character, identity: Identity) -> None:
-        """Keeps what an engine made of `character`, as given: of just those references."""
+    def knows(self, character_id: CharacterId) -> bool:
+        with self._database.reading() as session:
+            return session.get(CharacterRow, character_id) is not None
+
+    def save_identity(self, character: Character, identity: Identity, *, made: str = "") -> None:
+        """Keeps what an engine made of `character`, as given: of just those references.
+
+        With `made`, a word for the circumstances that it was made in, it takes the place of what those weights made in
+        others, or of other references.
+        """
         record = IdentityRecord(
-            identity.engine, identity.weights_digest, references_digest(character.references), pack(identity)
+            identity.engine,
+            _circumstanced(identity.weights_digest, made),
+            references_digest(character.references),
+            pack(identity),
         )
         with self._database.writing() as session:
             if session.get(CharacterRow, character.id) is None:
                 raise CastError(f"{shown(character.name)} is not in the cast library any more; add the character again")
+            if made:
+                rows.forget_identities(session, character.id, identity.engine, f"{identity.weights_digest}:")
             rows.put_identity(session, character.id, record)
 
-    def identity(self, character: Character, engine: str, weights_digest: str) -> Identity | None:
-        """What those weights made of just those references, if that was saved."""
-        key = (character.id, engine, weights_digest, references_digest(character.references))
+    def identity(self, character: Character, engine: str, weights_digest: str, *, made: str = "") -> Identity | None:
+        """What those weights made of just those references, in those circumstances, if that was saved."""
+        key = (character.id, engine, _circumstanced(weights_digest, made), references_digest(character.references))
         with self._database.reading() as session:
             row = session.get(IdentityRow, key)
         return None if row is None else unpack(row.tensors, engine, weights_digest)
@@ -202,6 +215,16 @@ def open_library() -> CastLibrary:
     """The library that the settings name, made if there is none yet; use it in a `with` block."""
     chosen = settings()
     return CastLibrary(Database(chosen.database_url, chosen.home))
+
+
+def library_exists() -> bool:
+    """Whether the settings name a library that there is; asking makes none."""
+    chosen = settings()
+    return bool(chosen.database_url) or (chosen.home / FILE_NAME).is_file()
+
+
+def _circumstanced(weights_digest: str, made: str) -> str:
+    return f"{weights_digest}:{made}" if made else weights_digest
 
 
 def _find(session: Session, name: str) -> CharacterRow:

@@ -109,8 +109,18 @@ def make(
     )
     with showing_progress() as report:
         from inkcast.comic import draw_comic
+        from inkcast.drawing.enrolling import LibraryShelf
 
         for warning in parsed.warnings:
             report(Note(str(warning)))
-        draw_comic(parsed.script, characters, drawing, out, page=page, overwrite=overwrite, report=report)
+        draw_comic(
+            parsed.script,
+            characters,
+            drawing,
+            out,
+            page=page,
+            overwrite=overwrite,
+            report=report,
+            shelf=LibraryShelf(),
+        )
     typer.echo(str(out))

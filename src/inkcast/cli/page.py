@@ -25,9 +25,10 @@ def redraw(
 ) -> None:
     """Draw one panel of a finished comic again."""
     with showing_progress() as report:
+        from inkcast.drawing.enrolling import LibraryShelf
         from inkcast.redrawing import redraw_panel
 
-        chosen = redraw_panel(folder, panel, seed=seed, description=description, report=report)
+        chosen = redraw_panel(folder, panel, seed=seed, description=description, report=report, shelf=LibraryShelf())
     typer.echo(f"{folder}: panel {panel}, seed {chosen}")
 
 

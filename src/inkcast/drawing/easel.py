@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from inkcast.drawing.choices import Drawing, Origin
+from inkcast.drawing.enrolling import sight_of
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.routes import Painted, RouteMaps
 from inkcast.engines.registry import DEFAULT, ENGINES, load_engine
@@ -49,6 +50,11 @@ class Easel(Protocol):
 
     @property
     def origin(self) -> Origin: ...
+
+    @property
+    def sight(self) -> tuple[str, ...]:
+        """What looks at references beside the engine's own weights."""
+        ...
 
     def check(self, plan: Sequence[PlannedPanel]) -> None:
         """Refuses a plan that it cannot draw, before anything is drawn."""
@@ -95,6 +101,10 @@ class BaseEasel:
     @property
     def origin(self) -> Origin:
         return Origin(self.base.family, self.base.digest, str(getattr(self.engine, "digest", "")), self.loras)
+
+    @property
+    def sight(self) -> tuple[str, ...]:
+        return sight_of(self.base)
 
     def check(self, plan: Sequence[PlannedPanel]) -> None:
         for panel in plan:

@@ -7,7 +7,7 @@ A method comes down to what the text encoders read (`Conditioning.prompt`) and w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -113,6 +113,20 @@ class Charting(Protocol):
     def chart(self) -> Chart:
         """Blank, for one panel."""
         ...
+
+
+@runtime_checkable
+class Meeting(Protocol):
+    """What an engine offers beside `Engine` whose panels may name anybody of the cast."""
+
+    def meet(self, character: Character) -> None: ...
+
+
+def introduce(engine: Engine, cast: Iterable[Character]) -> None:
+    """Tells an engine who there is, also those whose identities were made before."""
+    if isinstance(engine, Meeting):
+        for character in cast:
+            engine.meet(character)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from inkcast.app.work.watch import LostError, Watch
 from inkcast.cast.archive import unpack_character
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.identities import pack, references_digest, unpack
-from inkcast.comic import enrol
 from inkcast.drawing.choices import Drawing
+from inkcast.drawing.enrolling import enrol
 from inkcast.drawing.planning import PlannedPanel, plan_panels
 from inkcast.drawing.reading import as_script
 from inkcast.drawing.record import drawing_record
@@ -141,6 +141,8 @@ class DrawingWork:
         self._active = None
 
     def _paint(self, document: Document, enrolled: Mapping[str, str], turn: Turn, index: int) -> str:
+        from inkcast.engines.engine import introduce
+
         easel = self._easel(document)
         planned = self._plan(document, easel)[index]
         planned = planned if turn.seed is None else replace(planned, seed=turn.seed)
@@ -151,6 +153,7 @@ class DrawingWork:
         self.watch.tell(steps=easel.drawing.steps)
         with tempfile.TemporaryDirectory(prefix="inkcast-") as folder:
             planned = self._posed(planned, document.panels[index].pose, Path(folder))
+            introduce(easel.engine, self.cast)
             conditioning = easel.engine.condition(planned.prompt, self._identities(enrolled), planned.style)
             painted = easel.draw(conditioning, planned, self.watch.step)
         check_picture(painted.panel.picture, f"panel {index + 1}")

@@ -73,13 +73,17 @@ class StoryMaker:
         self._constant: dict[int, Projected] = {}
         self._active = 0
 
+    def meet(self, character: Character) -> None:
+        """A panel may then name them for their clothes, or to be blended with."""
+        self._names[character.name.casefold()] = character.id
+
     @torch.no_grad()
     def encode(self, character: Character) -> Identity:
         """`character` E_2 and, where a face was found, `face` E_1: means over the references; `character/STATE` and
         `face/STATE` of references that show another outfit or age."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
-        self._names[character.name.casefold()] = character.id
+        self.meet(character)
         tensors: dict[str, Tensor] = {}
         for state, references in by_state(character.references).items():
             seen = [self.eyes.read(reference) for reference in references]
