@@ -108,7 +108,8 @@ class _Sentence:
             is_noun = action in self.lexicon.place.nouns or action in clitics.nouns
             return self._acts(action, form) if led or is_noun else True
         if before.text in clitics.infinitive_leads:
-            infinitive = re.search(clitics.infinitive, action) and action not in clitics.nouns
+            nouns = (*clitics.nouns, *self.lexicon.place.nouns)
+            infinitive = re.search(clitics.infinitive, action) and action not in nouns
             return bool(infinitive) or self._opens(form, action)
         if before.text in clitics.prepositions:
             return False
@@ -185,7 +186,9 @@ class _Sentence:
     def _after_thing(self, to: int) -> int:
         """Behind the thing that is given, if it is a short one: "donne une pomme | à Anna"."""
         determiners = alternation((*self.lexicon.articles, *self.lexicon.possessives), spaced=True).pattern
-        noun = rf"\s+(?:{determiners}'?\s*(?:\w+\s+)?\w+|\w{{4,}}){_CLAUSE_END}"
+        clitics = self.lexicon.clitics
+        little = "|".join(map(re.escape, (*clitics.prepositions, *clitics.leads, *clitics.negated)))
+        noun = rf"\s+(?:{determiners}'?\s*(?:\w+\s+)?\w+|(?!(?:{little})\b)\w{{3,}}){_CLAUSE_END}"
         thing = re.compile(noun).match(self.folded, to, self.end)
         return thing.end() if thing else to
 

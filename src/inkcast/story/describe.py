@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from inkcast.story.discourse import Reference
 from inkcast.story.lexicon import Lexicon, fold
-from inkcast.story.mentions import Move
+from inkcast.story.mentions import Mention, Move
 from inkcast.story.names import CastName
+from inkcast.story.possessives import article, contracted, is_followed_by_name
 from inkcast.story.sentences import speech_verbs
 
 
@@ -28,13 +29,14 @@ def join_names(members: Sequence[int], cast: Sequence[CastName], lexicon: Lexico
 _UNSAID = "\0"  # after a subject that the story leaves out; no story has this character
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class _Edit:
     """`text[start:end]` becomes `words`."""
 
     start: int
     end: int
     words: str
+    late: bool = field(default=False, kw_only=True)  # comes after another at the same place
 
 
 def self_contained(
@@ -44,6 +46,11 @@ def self_contained(
     edits: list[_Edit] = []
     subject: tuple[int, ...] = ()
     before: Reference | None = None
+    named = {reference.mention.start for reference in references if reference.mention.kind == "name"}
+
+    def _names(members: Sequence[int]) -> str:
+        return join_names(members, cast, lexicon)
+
     for reference in references:
         mention = reference.mention
         if start <= mention.start < end:
@@ -51,6 +58,12 @@ def self_contained(
                 continue
             if before and _is_apposition(text, before, reference):
                 edits.append(_Edit(before.mention.end, mention.end, ""))
+            elif mention.move and mention.owner and reference.members:
+                own = set(reference.members) <= set(subject)
+                edits.extend(_possessed(text, mention, "" if own else _names(reference.members), named, lexicon))
+            elif lexicon.possession.articles and reference.owners and not reference.members:
+                kin = _kin_possessive(text, mention, lexicon)
+                edits.extend(_possessed(text, kin, _names(reference.owners), named, lexicon))
             elif mention.move and reference.members:
                 edits.extend(_moved(mention.move, end, join_names(reference.members, cast, lexicon)))
             else:
@@ -58,14 +71,38 @@ def self_contained(
             before = reference
         if reference.subject:
             subject = reference.members
-    return elided_in(re.sub(r"\s+", " ", _applied(text, start, end, edits)).strip(), lexicon)
+    words = re.sub(r"\s+", " ", _applied(text, start, end, edits)).strip()
+    return elided_in(contracted(words, lexicon), lexicon)
 
 
 def _moved(move: Move, end: int, names: str) -> Iterator[_Edit]:
     yield _Edit(*move.cut, "")
-    yield _Edit(min(move.to, end), min(move.to, end), f" {move.preposition} {names}")
+    yield _Edit(min(move.to, end), min(move.to, end), f" {move.preposition} {names}", late=True)
     if move.repair and move.repair[0] < end:
         yield _Edit(*move.repair)
+
+
+def _kin_possessive(text: str, mention: Mention, lexicon: Lexicon) -> Mention:
+    """ "Sa mère" as a possessive and what it owns."""
+    words = text[mention.start : mention.end].split()
+    at = mention.start + len(words[0])
+    owner = fold(words[0])
+    if owner not in lexicon.possession.articles:
+        return mention
+    put = (mention.start, at, article(owner, words[1:], lexicon))
+    return replace(mention, end=at, move=Move((mention.start, at), mention.end, lexicon.possession.of, put))
+
+
+def _possessed(text: str, mention: Mention, names: str, named: Collection[int], lexicon: Lexicon) -> Iterator[_Edit]:
+    """ "Son chien" as "le chien de Luc", or "le chien" where `names` is empty: its owner is the subject."""
+    move = mention.move
+    if move is None or move.repair is None:
+        return
+    start, end, words = move.repair
+    yield _Edit(start, end, words)
+    if names:
+        comma = "," if is_followed_by_name(mention, text, named) else ""
+        yield _Edit(move.to, move.to, f" {move.preposition} {names}{comma}")
 
 
 def _seated(text: str, reference: Reference, names: str, lexicon: Lexicon) -> _Edit:
@@ -87,7 +124,7 @@ def _seated(text: str, reference: Reference, names: str, lexicon: Lexicon) -> _E
 
 def _applied(text: str, start: int, end: int, edits: Sequence[_Edit]) -> str:
     pieces, position = [], start
-    for edit in sorted(edits):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end, edit.late)):
         pieces.append(text[position : edit.start])
         pieces.append(edit.words)
         position = max(position, edit.end)

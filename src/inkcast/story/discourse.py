@@ -89,6 +89,8 @@ class Discourse:
         if size:
             chosen = grouped if len(grouped) == size and set(met[:size]) <= set(grouped) else met[:size]
             return self._in_order(chosen) if len(chosen) == size else ()
+        if len(grouped) > 1 and {member for member in met if self.age(member) <= 1} == set(grouped):
+            return self._in_order(grouped)
         latest = [member for member in met if self.age(member) <= _NEAR]
         if len(grouped) > 1 and set(latest) <= set(grouped):
             return self._in_order(grouped)
@@ -155,7 +157,7 @@ class _Resolver:
             case "group" if mention.members:
                 return Reference(mention, mention.members)
             case "group":
-                return Reference(mention, self.talk.many(mention.size, mention.genders))
+                return Reference(mention, self._several(mention))
             case "kin":
                 return self._relative(mention)
             case "former" | "latter":
@@ -179,10 +181,26 @@ class _Resolver:
         if is_object and mention.genders == ("it",) and mention.kind == "pronoun":
             return Reference(mention, ())
         excluded = (*later, *(self.acting if is_object else ()))
-        best, rivals = self.talk.one(mention.genders, excluded, subject=not self.own and not is_object)
+        if mention.start == mention.end and len(self.talk.subjects) > 1:
+            excluded = (*excluded, *self.talk.subjects)  # one acts, where several did before
+        subject = not self.own and not is_object
+        best, rivals = self.talk.one(mention.genders, excluded, subject=subject)
+        if best is None and mention.start == mention.end:
+            best, rivals = self.talk.one(mention.genders, later, subject=subject)
         if mention.start == mention.end and self.talk.subjects == (best,):
             rivals = ()  # a subject left out is the one before, by grammar
         return Reference(mention, () if best is None else (best,), rivals=rivals)
+
+    def _several(self, mention: Mention) -> tuple[int, ...]:
+        """Whom a group word means: not whoever acts on them ("Rose helped both"); siblings have one surname."""
+        talk, word = self.talk, self.text[mention.start : mention.end].lower().split()[-1]
+        if word in talk.lexicon.groups.siblings:
+            last = [talk.cast[m].name.lower().split()[1:][-1:] for m in range(len(talk.cast))]
+            family = tuple(m for m in talk.present() if last[m] and last.count(last[m]) == max(mention.size, 2))
+            if len(family) > 1:
+                return tuple(sorted(m for m in family if last[m] == last[family[0]]))
+        others = talk.many(mention.size, mention.genders, self.acting) if len(self.own) == 1 else ()
+        return others or talk.many(mention.size, mention.genders)
 
     def _name(self, mention: Mention) -> Reference:
         if len(mention.members) == 1:
@@ -208,15 +226,18 @@ class _Resolver:
                 return Reference(mention, tuple(singular))
         if singular and talk.alone and talk.subjects == tuple(singular) and mention.role != "object":
             return Reference(mention, tuple(singular))
-        return Reference(mention, talk.many(0, mention.among, self.acting if mention.role == "object" else ()))
+        other = mention.role == "object" or (bool(self.own) and not mention.owner and not talk.lexicon.spaced)
+        excluded = talk.many(0, mention.among, self.acting) if other else ()
+        return Reference(mention, excluded or (() if mention.role == "object" else talk.many(0, mention.among)))
 
     def _relative(self, mention: Mention) -> Reference:
         """The member who is somebody's "sister" or "uncle": so called by name or title, or of the same surname."""
         words = self.text[mention.start : mention.end].lower().split()
         genders = _owner_genders(words[0], self.talk.lexicon)
         owner, _ = self.talk.one(genders, (), subject=not self.own)
-        owner = next((m for m in self.acting if self.talk.known(m, genders)), owner) if genders else owner
-        owners = (owner,) if owner is not None and genders and "they" not in genders else ()
+        owner = next((m for m in self.acting if self.talk.known(m, genders)), owner)
+        is_told = genders != ("they",) and (genders or words[0] in self.talk.lexicon.possession.articles)
+        owners = (owner,) if owner is not None and is_told else ()
         others = [m for m in range(len(self.talk.cast)) if m != owner and self.talk.known(m, mention.genders)]
         titled = [m for m in others if words[-1] in self.talk.cast[m].name.lower().split()]
         if titled or owner is None:
@@ -241,8 +262,13 @@ def _joined(
     for start, end in clauses:
         before = [m for m in mentions if found and found[-1][0] <= m.start < found[-1][1]]
         second = next((m for m in mentions if m.start == start and m.kind == "name" and not m.owner), None)
-        if second and len(before) > 1 and before[-1].kind == "name" and found[-1][1] == start:
+        if second and before and before[-1].kind == "name" and found[-1][1] == start:
             between = text[before[-1].end : start].strip().lower()
+            listed = between in (",", *lexicon.coordinators, *(f", {word}" for word in lexicon.coordinators))
+            if listed and _is_list(text, found[-1][0], before, start, lexicon):
+                found[-1] = (found[-1][0], end)
+                continue
+        if second and len(before) > 1 and before[-1].kind == "name" and found[-1][1] == start:
             after = re.match(r"\s*([^\W_]*)", text[second.end : end])
             prepositions = {*lexicon.place.at, *lexicon.place.into, *lexicon.place.source, *lexicon.companions, ""}
             if between in lexicon.coordinators and after and after[1].lower() in prepositions:
@@ -250,6 +276,14 @@ def _joined(
                 continue
         found.append((start, end))
     return found
+
+
+def _is_list(text: str, start: int, mentions: Sequence[Mention], end: int, lexicon: Lexicon) -> bool:
+    """Whether `text[start:end]` holds but names, commas and "and", after at most one word ("Suddenly Ann and")."""
+    edges = [mentions[0].end, *(edge for m in mentions[1:] for edge in (m.start, m.end)), end]
+    between = " ".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)).lower()
+    lead = re.findall(r"\w+", text[start : mentions[0].start])
+    return len(lead) <= 1 and all(word in lexicon.coordinators for word in re.findall(r"\w+", between))
 
 
 def resolve(

@@ -21,6 +21,6 @@ def check_length(parsed: ParsedStory, source: str) -> None:
     words = " ".join(parsed.text[start:end].split())
     shown = words if len(words) <= 60 else words[:59] + "…"
     raise StoryError(
-        f"the story '{source}' makes {count} panels, more than the {MOST_PANELS} of one comic: cut it before line {line} "
-        f"('{shown}'), or write all of it out with  inkcast script  and draw parts of that"
+        f"the story '{source}' makes {count} panels, more than the {MOST_PANELS} of one comic: cut it before line "
+        f"{line} ('{shown}'), or write all of it out with  inkcast script  and draw parts of that"
     )

@@ -57,6 +57,7 @@ class Groups(_Section):
     gender: Mapping[str, Gender] = Field(default_factory=dict)
     sizes: Mapping[str, int] = Field(default_factory=dict)
     both: Words = ()
+    siblings: Words = ()
     former: Words = ()
     latter: Words = ()
     all: Words = ()
@@ -74,6 +75,7 @@ class Speech(_Section):
     particles: Words = ()
     adverb: str = ""
     persons: Words = ()
+    subject_marks: Words = ()
 
 
 class Absent(_Section):
@@ -145,6 +147,21 @@ class Clitics(_Section):
     never: Words = ()
 
 
+class Possession(_Section):
+    """Possessives that do not tell whose they are: the (masculine, feminine) articles that stand for each of them."""
+
+    articles: Mapping[str, tuple[str, str]] = Field(default_factory=dict)
+    plural: Words = ()
+    of: str = ""
+    elides: Words = ()
+    elided: str = ""
+    masculine: Words = ()
+    feminine: Words = ()
+    feminine_ending: str = ""
+    adjectives: Words = ()
+    contractions: Mapping[str, str] = Field(default_factory=dict)
+
+
 class Lexicon(_Section):
     """Everything the rules know about one language; see `languages/en.toml` for what each list is for."""
 
@@ -168,10 +185,12 @@ class Lexicon(_Section):
     capital_nouns: bool = False
     inverts: bool = True
     modals: Words = ()
+    impersonal: str = ""
     titles: Titles = Titles()
     nicknames: Mapping[str, Words] = Field(default_factory=dict)
     pronouns: Mapping[Gender, PronounForms]
     clitics: Clitics = Clitics()
+    possession: Possession = Possession()
     people: People = People()
     groups: Groups = Groups()
     speech: Speech = Speech()

@@ -75,7 +75,8 @@ class NameFinder:
         position = start
         while match := self._pattern.search(folded, position, end):
             forms = self._allowed(text[match.start("name")], match["name"])
-            if not forms or self._is_modal(match["name"], folded[match.end() : match.end() + 12]):
+            modal = self._is_modal(match["name"], folded[match.end() : match.end() + 12])
+            if not forms or modal or self._is_thing(folded, match.start(), start):
                 position = match.start() + 1
                 continue
             stop, owner = self._owner(folded, match.end("name"), match.end(), end)
@@ -91,6 +92,13 @@ class NameFinder:
             if capital or not form.capital or form.member in self._small
         ]
 
+    def _is_thing(self, folded: str, position: int, start: int) -> bool:
+        """Whether a noun that looks like a name is none: "ein Wolf" in a language whose nouns have capitals."""
+        if not self.lexicon.capital_nouns:
+            return False
+        before = re.search(r"(\w+)\s+$", folded[max(position - 12, start) : position])
+        return bool(before) and before[1] in self.lexicon.people.indefinite  # type: ignore[index]
+
     def _is_modal(self, word: str, after: str) -> bool:
         """Whether the word is no name but opens a question ("Will they come?")."""
         asked = re.match(r"\s+(?:i|you|we|he|she|it|they|the|there|this|that)\b", after)
@@ -102,7 +110,10 @@ class NameFinder:
             return
         titles = alternation(self.lexicon.titles.abbreviations, spaced=True).pattern
         pair = rf"{titles}\.?\s+(?:{re.escape(self.lexicon.conjunction)}|&)\s+{titles}\.?\s+(?P<pair>[^\W_]+)"
-        plural = rf"{alternation(self.lexicon.definite, spaced=True).pattern}\s+(?P<plural>[^\W_]+?)s(?!\w)"
+        articles = self.lexicon.definite
+        articles = tuple(word for word in articles if word.endswith("s")) or articles
+        ending = "s" if articles == self.lexicon.definite else "s?"
+        plural = rf"{alternation(articles, spaced=True).pattern}\s+(?P<plural>[^\W_]+?){ending}(?!\w)"
         for match in re.compile(rf"{pair}|{plural}").finditer(fold(text), start, end):
             last = "pair" if match["pair"] else "plural"
             own = [match[last]]
@@ -129,7 +140,8 @@ def find_ordered(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[
     for kind, words in kinds:
         for match in alternation(words, spaced=lexicon.spaced).finditer(folded, start, end):
             after = re.compile(r"\s+([^\W_]+)").match(folded, match.end(), end)
-            acts = not after or after[1] in (*lexicon.split.verbs, *lexicon.place.stay, *lexicon.function_words)
+            verbs = (*lexicon.split.verbs, *lexicon.place.stay, *lexicon.function_words, *lexicon.clitics.verbs)
+            acts = not after or "-" in match.group() or after[1] in verbs
             if not lexicon.spaced or acts or re.search(lexicon.split.verb_ending or r"(?!)", after[1] if after else ""):
                 yield Mention(match.start(), match.end(), kind)
 
@@ -139,9 +151,11 @@ def find_groups(text: str, start: int, end: int, lexicon: Lexicon) -> Iterator[M
     groups, folded = lexicon.groups, fold(text)
     for words, size in ((groups.both, 2), (groups.all, 0)):
         counted = alternation(words, spaced=lexicon.spaced).pattern
-        following = rf"(?:\s+{alternation(groups.nouns, spaced=True).pattern})?" if lexicon.spaced else ""
-        for match in re.compile(counted + following).finditer(folded, start, end):
-            yield Mention(match.start(), match.end(), "group", size=size)
+        noun = alternation(groups.nouns, spaced=lexicon.spaced).pattern
+        following = rf"(?:\s+(?P<noun>{noun}))?" if lexicon.spaced else "(?P<noun>(?!))?"
+        for match in re.compile(rf"(?P<count>{counted}){following}").finditer(folded, start, end):
+            gender = groups.gender.get(match["noun"] or "", groups.gender.get(match["count"]))
+            yield Mention(match.start(), match.end(), "group", genders=(gender,) if gender else (), size=size)
     for match in _group_pattern(lexicon).finditer(folded, start, end):
         noun = match["noun"] or ""
         size = groups.numbers.get(match["number"] or match["all"] or "", groups.sizes.get(noun, 0))

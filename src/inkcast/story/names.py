@@ -113,7 +113,7 @@ def _member_forms(index: int, member: CastName, lexicon: Lexicon) -> Iterable[Na
         if alias:
             yield NameForm(alias, index, Rank.FULL, capital=alias[:1].isupper())
     if _HAN_OR_KANA.search(name):
-        yield from _unspaced_forms(index, name, lexicon)
+        yield from _unspaced_forms(index, member, name, lexicon)
     else:
         yield from _spaced_forms(index, member, name, lexicon)
 
@@ -192,7 +192,7 @@ def _roles(titles: Sequence[str], lexicon: Lexicon) -> set[str]:
     return {*full, *(longer for title in titles for longer in lexicon.titles.expand.get(title, ()))}
 
 
-def _unspaced_forms(index: int, name: str, lexicon: Lexicon) -> Iterable[NameForm]:
+def _unspaced_forms(index: int, member: CastName, name: str, lexicon: Lexicon) -> Iterable[NameForm]:
     bare = name
     for suffix in sorted((*lexicon.titles.he, *lexicon.titles.she, *lexicon.titles.any), key=len, reverse=True):
         if name.endswith(suffix) and len(name) > len(suffix):
@@ -208,7 +208,20 @@ def _unspaced_forms(index: int, name: str, lexicon: Lexicon) -> Iterable[NameFor
         yield NameForm(bare[-2:], index, Rank.PART)
         if len(bare) == 4:
             yield NameForm(bare[:2], index, Rank.PART)
-    for suffix in lexicon.titles.any:
-        yield NameForm(bare + suffix, index, Rank.PART)
-        if re.fullmatch(r"[\u4e00-\u9fff]{3,4}", bare):
-            yield NameForm(bare[: len(bare) // 2] + suffix, index, Rank.PART)
+    parts = {bare, *_unspaced_surnames(bare, lexicon)}
+    mixed = re.fullmatch(r"([\u4e00-\u9fff]{1,3})([\u3040-\u30ff]{2,})", bare)  # 佐藤ゆき
+    if mixed:
+        parts |= {mixed[1], mixed[2]} - ({mixed[1]} if len(mixed[1]) == 1 else set())
+        yield from (NameForm(part, index, Rank.PART) for part in parts - {bare})
+    own = {"he": lexicon.titles.he, "she": lexicon.titles.she}.get(member.gender or "", ())
+    for suffix in (*lexicon.titles.any, *own):
+        yield from (NameForm(part + suffix, index, Rank.PART) for part in parts)
+
+
+def _unspaced_surnames(bare: str, lexicon: Lexicon) -> set[str]:
+    """王明 is 王先生, 老张 is 张先生, 欧阳小红 is 欧阳小姐."""
+    if lexicon.language == "zh" and bare[:1] in "老小阿" and len(bare) == 2:
+        return {bare[1]}
+    if re.fullmatch(r"[\u4e00-\u9fff]{2}", bare):
+        return {bare[0]} if lexicon.language == "zh" else set()
+    return {bare[: len(bare) // 2]} if re.fullmatch(r"[\u4e00-\u9fff]{3,4}", bare) else set()

@@ -13,6 +13,7 @@ from inkcast.story.dialogue import Dialogue
 from inkcast.story.discourse import Discourse, Reference, resolve
 from inkcast.story.lexicon import Lexicon, fold
 from inkcast.story.mentions import Mention, NameFinder, find_groups, find_ordered, find_people
+from inkcast.story.possessives import find_possessives
 from inkcast.story.presence import visible
 from inkcast.story.pronouns import find_pronouns
 from inkcast.story.scenes import Scene
@@ -82,6 +83,7 @@ class PanelMaker:
         _keep(found, self.finder.find(self.text, start, end))
         _keep(found, find_people(self.text, start, end, self.lexicon))
         _keep(found, find_clitics(self.text, start, end, found, self.lexicon))
+        _keep(found, find_possessives(self.text, start, end, self.lexicon))
         _keep(found, find_pronouns(self.text, start, end, found, self.lexicon))
         return tuple(sorted(found, key=lambda mention: mention.start))
 
@@ -149,7 +151,9 @@ class PanelMaker:
         names = join_names(speakers, self.cast, self.lexicon)
         words = upright(words, names, self.lexicon)
         if names and (not words or manner == [] or (not references and len(words.split()) <= _MERE_LEAD)):
-            words = f"{names}{self.lexicon.joiner}{self.lexicon.doing[kind]}"
+            doing = self.lexicon.doing
+            several = doing.get(f"{kind}-many", doing[kind]) if len(speakers) > 1 else doing[kind]
+            words = f"{names}{self.lexicon.joiner}{several}"
         caption = " … ".join(_bare(self.text[a:b], ends="") for a, b in pieces) if manner is None else ""
         return words or self.text[unit.start : unit.end].strip(), sentence(caption) if caption else ""
 

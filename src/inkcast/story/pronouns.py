@@ -22,6 +22,8 @@ def find_pronouns(text: str, start: int, end: int, known: Sequence[Mention], lex
     for match in alternation(_forms(lexicon, *_ROLES), spaced=lexicon.spaced).finditer(folded, start, end):
         if not lexicon.spaced and folded[match.start() - 1 : match.start()] in lexicon.not_before:
             continue
+        if lexicon.impersonal and re.compile(lexicon.impersonal).match(folded, match.start(), end):
+            continue
         readings = _readings(match.group(), lexicon)
         role, genders = _choose(readings, text, match.start(), match.end(), start, end, named, lexicon)
         owner = role == "possessive" or (not lexicon.spaced and folded[match.end() : match.end() + 1] in ("的", "の"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _CLOSERS = {
     "“": "”", "„": "“”", "«": "»", "»": "«", "‘": "’", "「": "」", "『": "』", "‹": "›", "›": "‹", "‚": "‘’", '"': '"',
@@ -20,6 +21,7 @@ _LONGEST_SPEECH = 8000  # characters a dash opens
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 _INNER_DASH = re.compile(r"\s?[—–]\s?(?=\w)")
+_INNER_TURN = re.compile(r"[.!?…][ \u00a0]*\n?[ \u00a0]*(?P<dash>[—–])\s")
 _RESUMING_DASH = re.compile(r"(?<=\w)[—–][.,!?…;:]?\s+(?=[\w¿¡])")
 
 
@@ -75,23 +77,32 @@ def find_quotes(text: str, words: SpeechWords = SpeechWords()) -> tuple[tuple[Qu
                 position = max(end, position + 1)
                 continue
             if re.search(r"\w", text[position + 1 : closing]):
-                quotes.extend(_around_tag(text, position, closing, words.verbs))
+                quotes.extend(_inside(text, position, closing, words.verbs))
             position = closing + 1
         else:
             position += 1
     return tuple(quotes), tuple(unclosed)
 
 
-def _around_tag(text: str, start: int, closing: int, speech_verbs: str) -> list[Quote]:
-    """The quotation at `start`, or its two parts around a tag inside the marks ("« Bonjour, dit-elle, un pain. »")."""
-    tag = rf"(?:,|\s?[!?…])\s+{speech_verbs}(?:-t)?-(?:ils?|elles?)(?:,\s+|\.\s+|(?=\s*$))"
-    found = re.compile(tag, re.IGNORECASE).search(text, start + 1, closing)
+def _inside(text: str, start: int, closing: int, speech_verbs: str) -> Iterator[Quote]:
+    """The turns within one pair of marks ("« Où ? demande-t-elle. — Ici, dit Luc. »"), each without its tag."""
+    edges = [start, *(dash.start("dash") for dash in _INNER_TURN.finditer(text, start + 1, closing)), closing + 1]
+    for number, (begin, end) in enumerate(pairwise(edges)):
+        last = number == len(edges) - 2
+        yield from _around_tag(text, begin, end - 1 if last else end, end, speech_verbs)
+
+
+def _around_tag(text: str, start: int, outer: int, end: int, speech_verbs: str) -> list[Quote]:
+    """The turn `text[start:end]`, or its two parts around a tag ("« Bonjour, dit-elle, un pain. »")."""
+    who = r"(?:(?:-t)?-(?:ils?|elles?)|\s+(?-i:[A-ZÀ-Ý])[\w'’-]*(?:\s+(?-i:[A-ZÀ-Ý])[\w'’-]*){0,2})"
+    tag = rf"(?:,|\s?[!?…])\s+{speech_verbs}{who}(?:,\s+|\.\s*|(?=\s*$))"
+    found = re.compile(tag, re.IGNORECASE).search(text, start + 1, outer)
     if found is None:
-        return [Quote(start, start + 1, closing, closing + 1)]
+        return [Quote(start, start + 1, outer, end)]
     stop = found.start() + len(found[0]) - len(found[0].lstrip(" ,!?…\u00a0\u202f"))
     first = Quote(start, start + 1, stop, stop)
-    rest = Quote(found.end(), found.end(), closing, closing + 1)
-    return [first, rest] if rest.said(text) else [first]
+    rest = Quote(found.end(), found.end(), outer, end)
+    return [first, rest] if re.search(r"\w", rest.said(text)) else [first]
 
 
 def _opens(text: str, position: int) -> bool:

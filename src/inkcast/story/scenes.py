@@ -108,7 +108,8 @@ def _function_words(language: str) -> frozenset[str]:
 def _determiners(language: str) -> frozenset[str]:
     lexicon = load_lexicon(language)
     owners = {form for forms in lexicon.pronouns.values() for form in forms.possessive}
-    return frozenset({*lexicon.articles, *owners, "my", "your", "our"})
+    theirs = (*lexicon.possessives, *lexicon.possession.articles)
+    return frozenset({*lexicon.articles, *owners, *theirs, "my", "your", "our"})
 
 
 def _adverb(text: str, lexicon: Lexicon) -> str:
@@ -123,7 +124,8 @@ def _unspaced_place(text: str, lexicon: Lexicon) -> str:
     nouns = "|".join(re.escape(noun) for noun in sorted(place.nouns, key=len, reverse=True))
     before = "|".join(re.escape(word) for word in sorted((*place.into, *place.at), key=len, reverse=True)) or r"(?!)"
     after = "|".join(re.escape(word) for word in sorted(place.after, key=len, reverse=True)) or r"(?!)"
-    for pattern in (rf"(?:{before})(?P<place>[^,。,、!?的]{{0,4}}?(?:{nouns}))", rf"(?P<place>(?:{nouns}))(?:{after})"):
+    led = rf"(?:{before})[了过着]?(?P<place>[^,。,、!?的]{{0,4}}?(?:{nouns}))"
+    for pattern in (led, rf"(?P<place>(?:{nouns}))(?:{after})"):
         if match := re.search(pattern, text):
             return match["place"]
     return ""

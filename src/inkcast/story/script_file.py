@@ -48,6 +48,11 @@ def read_script(path: Path) -> Script:
     return script.model_copy(update={"panels": panels})
 
 
+def script_line(path: Path, where: tuple[str | int, ...]) -> int:
+    """The line (from 1) of a script's file that holds what the keys `where` lead to, or of what is nearest to it."""
+    return _line_of(_parse_yaml(path.read_text("utf-8-sig"), str(path)), where)
+
+
 def parse_script(text: str, source: str = "script") -> Script:
     """The script `text` says in YAML; `source` names it in messages."""
     document = _parse_yaml(text, source)

@@ -175,7 +175,7 @@ def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]
 
 def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
     stripped = rest.strip()
-    short = len(stripped.split()) <= 6 and len(stripped) < 60
+    short = len(stripped.split()) <= 6 and len(stripped) < 60 and not re.search(r"[。！？].", stripped)
     return short and stripped[-1:] in ".。,，:：" and first_tag(rest, lexicon, gestures=True)
 
 

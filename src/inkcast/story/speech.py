@@ -64,6 +64,8 @@ def _speakers(
             else:
                 break
         return tuple(dict.fromkeys(m for r in chosen for m in r.members))
+    if lexicon.speech.subject_marks:
+        return () if any(mark in text[slice(*span)] for mark in lexicon.speech.subject_marks) else None
     words = re.findall(r"\w+", text[span[0] : verb[0]] + " " + text[verb[1] : span[1]])
     return () if words else None
 
