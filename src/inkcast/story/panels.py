@@ -66,7 +66,7 @@ class PanelMaker:
                 mentions = tuple(sorted((*mentions, *unsaid), key=lambda mention: (mention.start, mention.end)))
             references = resolve(self.text, mentions, find_clauses(self.text, narration, self.lexicon), self.talk)
             self.met.update(member for reference in references for member in reference.members)
-            self.named |= any(mention.kind == "name" for mention in mentions)
+            self.named |= any(mention.kind == "name" or mention.members for mention in mentions)
             self._warn_of_rivals(unit, references)
             if unit.quotes:
                 self._spoken(number, unit, references)

@@ -1,0 +1,104 @@
+"""Awkward little stories: each is read as a reader would, or what was chosen is reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from inkcast.evaluation.stories import parse_cast
+from inkcast.story.parser import ParsedStory, parse_story
+
+
+def read(language: str, cast: str, text: str) -> ParsedStory:
+    return parse_story(text, tuple(parse_cast(one) for one in cast.split(" + ")), language=language)
+
+
+@pytest.mark.parametrize(
+    ("language", "cast", "text", "description"),
+    [
+        ("en", "Ann (she) + Bo (he)", "Bo sat. Ann said that she was cold.", "Ann said that Ann was cold."),
+        ("en", "Bo (he) + Will (he)", "Will sat. Bo thought he saw a ghost.", "Bo thought Bo saw a ghost."),
+        ("en", "Ann (she) + Bo (he)", "Ann and Bo ran. They were both tired.", "Ann and Bo were both tired."),
+        ("en", "Ann (she) + Bo (he)", "Bo and Ann sat. The latter yawned; the former slept.", "Ann yawned; Bo slept."),
+        ("en", "Ann (she) + Bo (he)", "Bo and Ann sat. The former pilot slept.", "The former pilot slept."),
+        ("en", "Ann (she)", "Ann sat down. Her mother sang.", "Ann's mother sang."),
+        ("en", "Ann (she) + Max (he)", "Ann sat down. Her brother Max sang.", "Ann's brother Max sang."),
+        ("en", "Sam (they) + Ann (she)", "Sam woke up. Ann met them.", "Ann met Sam."),
+        ("en", "Sam (they) + Ann (she)", "Sam woke up. Ann gave Sam their hat.", "Ann gave Sam Sam's hat."),
+        ("en", "Ann Lee (she) + Bo Lee (he)", "The Lees woke up.", "Ann Lee and Bo Lee woke up."),
+        ("en", "Ann Lee (she) + Bo Lee (he)", "Mr. and Mrs. Lee woke up.", "Ann Lee and Bo Lee woke up."),
+        ("en", "Ann (she) + Bo (he)", "Ann and Bo sat. The couple eats.", "The couple (Ann and Bo) eats."),
+        ("en", "Ann (she) + Bo (he) + Cy (he)", "Ann saw Bo and Cy in the park. She ran.", "Ann ran."),
+        ("en", "Ann (she) + Bo (he) + Cy (he)", "Ann met Bo and Cy. The two boys sat. They ate.", "Bo and Cy ate."),
+        ("en", "Ann (she) + Bo (he) + Cy (he)", "Ann met Bo and Cy. Bo helped both.", "Bo helped Ann and Cy."),
+        ("de", "Wolf (er) + Rose (sie)", "Rose sah Wolf. Ein Wolf heulte.", "Ein Wolf heulte."),
+        ("de", "Anna (sie) + Karl (er) + Dr. Brandt (er)", "Anna und Karl saßen. Dr. Brandt grüßte die beiden.",
+         "Dr. Brandt grüßte Anna und Karl."),
+        ("de", "Anna (sie) + Karl (er)", "Anna sah Karl. Sie gab ihm ihren Hut.", "Anna gab Karl Annas Hut."),
+        ("fr", "Anna (elle) + Luc (il)", "Anna sort. Son chien dort.", "Le chien d'Anna dort."),
+        ("fr", "Anna (elle) + Luc (il)", "Luc dort. Anna prend son chapeau.", "Anna prend le chapeau."),
+        ("fr", "Anna (elle) + Luc (il)", "Luc sort. Sa mère parle de son ami.", "La mère de Luc parle de l'ami de Luc."),
+        ("fr", "Anna (elle) + Luc (il)", "Luc et Anna sortent. Ils montent dans leur voiture.",
+         "Anna et Luc montent dans la voiture."),
+        ("fr", "Luc (il)", "Luc dort. Il pleut.", "Il pleut."),
+        ("fr", "Anna (elle) + Luc (il)", "Anna parle à Luc. Celui-ci sourit.", "Luc sourit."),
+        ("fr", "Anna (elle) + Luc (il) + Max (il)", "Anna voit Luc et Max. Les deux garçons dorment.",
+         "Luc et Max dorment."),
+        ("es", "María (ella)", "María sale. Su perro duerme.", "El perro de María duerme."),
+        ("es", "María (ella)", "María sale. Su madre ríe.", "La madre de María ríe."),
+        ("es", "Luis Vega (él) + Rosa Vega (ella) + Ana (ella)", "Ana ve a Luis y Rosa. Los Vega salieron.",
+         "Luis Vega y Rosa Vega salieron."),
+        ("es", "Luis Vega (él) + Rosa Vega (ella) + Ana (ella)", "Ana ve a Luis y Rosa. Los hermanos se rieron.",
+         "Luis Vega y Rosa Vega se rieron."),
+        ("zh", "王明 (他) + 老张 (他)", "王明在公园里。王老师看见张先生。", "王明看见老张。"),
+        ("zh", "李红 (她) + 王明 (他)", "李红和王明在家。前者笑了。", "李红笑了。"),
+        ("ja", "佐藤ゆき (彼女) + 田中健太 (彼)", "ゆきが走ってきた。佐藤さんは笑った。", "佐藤ゆきは笑った。"),
+    ],
+)  # fmt: skip
+def test_the_picture_says_who_is_meant(language: str, cast: str, text: str, description: str) -> None:
+    assert read(language, cast, text).script.panels[-1].description == description
+
+
+@pytest.mark.parametrize(
+    ("language", "cast", "text", "said"),
+    [
+        ("en", "Bo (he)", 'Bo sat. "The cat," Bo said, "or," he grinned, "the mouse."', ["Bo", "Bo", "Bo"]),
+        ("en", "Ann (she) + Bo (he)", 'Ann saw Bo. He said, "Sorry." And then: "I mean it."', ["Bo", "Bo"]),
+        ("fr", "Anna (elle) + Luc (il)", "Anna et Luc marchent. « Où est Max ? demande-t-elle. — Ici, dit Luc. »",
+         ["Anna", "Luc"]),
+        ("fr", "Anna (elle) + Luc (il)", "Anna court vers Luc. « Que fais-tu ? — Rien. »", ["Anna", "Luc"]),
+        ("es", "Ana (ella) + Luis (él)", "Ana ve a Luis.\n—Hola —dijo Ana—. ¿Qué haces?\n—Nada.",
+         ["Ana", "Ana", "Luis"]),
+        ("zh", "小红 (她) + 王明 (他)", "小红看见王明。“早。”王明说。他笑了。小红问:“你好吗?”", ["王明", "小红"]),
+        ("ja", "ゆき (彼女) + 健太 (彼)", "「おはよう!」とゆきは言った。健太は手を振った。「遅いよ」",
+         ["ゆき", "健太"]),
+    ],
+)  # fmt: skip
+def test_every_balloon_has_its_speaker(language: str, cast: str, text: str, said: list[str]) -> None:
+    parsed = read(language, cast, text)
+    assert [line.speaker for panel in parsed.script.panels for line in panel.dialogue] == said
+
+
+@pytest.mark.parametrize(
+    ("cast", "text", "warning"),
+    [
+        ("Ann (she) + Mia (she)", "Ann met Mia. When Ann saw Mia, she laughed.", "'she' could be Ann or Mia; taken: Ann"),
+        ("Ann Lee (she) + Bo Lee (he)", "Ann Lee met Bo Lee. Ann saw her father.",
+         "'her father' may be nobody of the cast; taken: Bo Lee"),
+    ],
+)  # fmt: skip
+def test_what_was_chosen_is_reported(cast: str, text: str, warning: str) -> None:
+    assert any(str(one).startswith(warning) for one in read("en", cast, text).warnings)
+
+
+def test_words_between_quotations_stay_panels_of_their_own_in_chinese() -> None:
+    parsed = read("zh", "小红 (她) + 王明 (他)", "“早。”王明说。他递给她一瓶水。小红说:“谢谢。”")
+    assert [panel.caption for panel in parsed.script.panels] == ["", "他递给她一瓶水。", ""]
+
+
+def test_a_place_after_an_aspect_is_the_place_alone() -> None:
+    assert read("zh", "小红 (她)", "小红去了咖啡馆。").script.panels[0].place == "咖啡馆"
+
+
+def test_single_marks_that_never_close_are_read_in_linear_time() -> None:
+    parsed = read("en", "Ann (she)", "Ann said 'twas 'em 'n 'bout " * 6000)
+    assert parsed.script.panels
