@@ -25,6 +25,7 @@ from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
 from inkcast.drawing.routes import Painted
 from inkcast.events import Note, Progress, Report, unheard
+from inkcast.page.export import rehearse
 from inkcast.page.layout import PageOptions, arrange
 from inkcast.story.script import Script
 
@@ -62,6 +63,7 @@ def draw_comic(
     script, notes = as_script(story, cast)
     script = with_poses(script, drawing.poses)
     pages = arrange(script, page)
+    rehearse(script, pages, page)
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)

@@ -26,6 +26,7 @@ from inkcast.drawing.record import ComicRecord, page_record, panel_record, read_
 from inkcast.errors import StoryError
 from inkcast.events import Note, Report, unheard
 from inkcast.files import shown
+from inkcast.page.export import rehearse
 from inkcast.page.layout import PageOptions, arrange
 from inkcast.story.script import Script, load_script
 
@@ -63,6 +64,7 @@ def redraw_panel(
     script = with_panel(script, index, chosen, description)
     page = page_options(record, folder)
     pages = arrange(script, page)
+    rehearse(script, pages, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
     plan = posing(plan_panels(script, pages, cast, ready), script)[index : index + 1]

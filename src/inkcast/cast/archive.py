@@ -142,7 +142,7 @@ def unpack_character(stream: IO[bytes], name: str) -> CharacterRecord:
         raise CastError(f"{shown(name)} is no character file, or damaged ({error}); export it again") from error
     record = _record(_manifest(parts, name), parts, name)
     for number, reference in enumerate(record.references, 1):
-        check_reference(reference, f"picture {number} in {shown(name)}")
+        check_reference(reference, f"picture {number} in {name}")
     for identity in record.identities:
         check_packed(identity.tensors, identity.engine)
     return record

@@ -122,7 +122,7 @@ def read_reference_record(
         source=clean_text(source, "source") or _printable(Path(path).name),
         consent=clean_text(consent, "consent"),
     )
-    check_reference(record, shown(path))
+    check_reference(record, str(path))
     return record
 
 
@@ -131,7 +131,7 @@ def check_reference(record: ReferenceRecord, name: str) -> None:
     picture = open_picture(record.picture, name=name)
     if record.mask is not None and (mask := open_picture(record.mask, name=f"mask of {name}")).size != picture.size:
         raise CastError(
-            f"the mask of picture {name} is {mask.width} x {mask.height} pixels, the picture "
+            f"the mask of picture {shown(name)} is {mask.width} x {mask.height} pixels, the picture "
             f"{picture.width} x {picture.height}; make them equal"
         )
 

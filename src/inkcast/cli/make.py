@@ -78,9 +78,10 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comic at --out.")] = False,
 ) -> None:
     """Draw a comic from a story and a cast."""
-    from inkcast.cli.inputs import gather_cast, lora_of
+    from inkcast.cli.inputs import SCRIPTS, gather_cast, lora_of
     from inkcast.cli.story import read_parsed
     from inkcast.drawing.choices import Drawing
+    from inkcast.drawing.reading import check_people
     from inkcast.events import Note
     from inkcast.page.layout import PageOptions
     from inkcast.story.length import check_length
@@ -91,6 +92,9 @@ def make(
     characters = gather_cast(cast or [])
     parsed = read_parsed(story, tuple(CastName(one.name, one.pronouns, one.aliases) for one in characters), llm)
     check_length(parsed, story)
+    notes = [str(warning) for warning in parsed.warnings]
+    if Path(story).suffix.lower() in SCRIPTS:
+        notes += check_people(parsed.script, characters, Path(story))
     drawing = Drawing(
         engine=engine,
         base=base,
@@ -111,8 +115,8 @@ def make(
         from inkcast.comic import draw_comic
         from inkcast.drawing.enrolling import LibraryShelf
 
-        for warning in parsed.warnings:
-            report(Note(str(warning)))
+        for note in notes:
+            report(Note(note))
         draw_comic(
             parsed.script,
             characters,

@@ -113,8 +113,9 @@ def sight_of(base: Backbone) -> tuple[str, ...]:
 def _sight(folder: Path | None) -> Iterator[str]:
     from inkcast.vision.segment import rembg_homes
 
-    for part in EYES if folder is not None else ():
-        yield from _files(folder / part, "*")
+    if folder is not None:
+        for part in EYES:
+            yield from _files(folder / part, "*")
     if find_spec("rembg") is not None:
         for home in rembg_homes():
             yield from _files(home, "*.onnx")

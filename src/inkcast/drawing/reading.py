@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from inkcast.cast.character import Character
@@ -12,6 +14,7 @@ from inkcast.files import shown
 from inkcast.images import open_picture
 from inkcast.story.parser import CastName, parse_story
 from inkcast.story.script import Script
+from inkcast.story.script_file import script_line
 
 
 def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, tuple[str, ...]]:
@@ -27,16 +30,62 @@ def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, t
     else:
         parsed = parse_story(story, [CastName(one.name, one.pronouns, one.aliases) for one in cast])
         script, notes = parsed.script, tuple(str(warning) for warning in parsed.warnings)
-    for number, panel in enumerate(script.panels, 1):
-        for presence in panel.characters:
-            if name_key(presence.name) not in known:
-                raise StoryError(
-                    f"panel {number} shows {shown(presence.name)}, who is not in the cast: add  --cast NAME=PICTURE"
-                )
+    if not script.panels:
+        raise StoryError("the script has no panel: describe at least one under  panels")
+    for stranger in strangers(script, known):
+        if stranger.drawn:
+            raise StoryError(f"panel {stranger.panel + 1} shows {stranger.told}")
     if cast and not any(panel.characters for panel in script.panels):
         names = ", ".join(character.name for character in cast)
         raise StoryError(f"the story names nobody of the cast ({names}): use these names in it")
     return script, notes
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A name in a script that nobody of the cast has: of somebody to be `drawn`, or of a speaker. `where` leads to it
+    in the document; `close` is a name of the cast that is much like it."""
+
+    name: str
+    panel: int
+    drawn: bool
+    where: tuple[str | int, ...]
+    close: str
+
+    @property
+    def told(self) -> str:
+        advice = f"did you mean {shown(self.close)}?" if self.close else "add  --cast NAME=PICTURE"
+        return f"{shown(self.name)}, who is not in the cast: {advice}"
+
+
+def strangers(script: Script, known: Mapping[str, Character]) -> Iterator[Stranger]:
+    """`known` is the cast by `name_key`."""
+    names = [character.name for character in known.values()]
+
+    def stranger(name: str, number: int, drawn: bool, *where: str | int) -> Iterator[Stranger]:
+        if name_key(name) not in known:
+            close = difflib.get_close_matches(name, names, n=1)
+            yield Stranger(name, number, drawn, ("panels", number, *where), close[0] if close else "")
+
+    for number, panel in enumerate(script.panels):
+        for index, presence in enumerate(panel.characters):
+            yield from stranger(presence.name, number, True, "characters", index)
+        for index, line in enumerate(panel.dialogue):
+            if line.speaker:
+                yield from stranger(line.speaker, number, False, "dialogue", index)
+
+
+def check_people(script: Script, cast: Sequence[Character], source: Path) -> tuple[str, ...]:
+    """Notes on speakers who are nobody of the cast; raises StoryError, with the line of the file `source`, where the
+    script shows somebody who is not."""
+    notes = []
+    for stranger in strangers(script, check_names(cast)):
+        line = f"{shown(source)} line {script_line(source, stranger.where)}"
+        if stranger.drawn:
+            raise StoryError(f"{line} shows {stranger.told}")
+        close = f"; did you mean {shown(stranger.close)}?" if stranger.close else ""
+        notes.append(f"{line}: {shown(stranger.name)} is not in the cast and speaks from outside the picture{close}")
+    return tuple(notes)
 
 
 def with_poses(script: Script, poses: Sequence[Path]) -> Script:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -151,6 +151,17 @@ def write_comic(
         files = [(out / "comic.pdf", pdf.result())]
         files += [(out / f"page-{number:02d}.png", data) for number, data in enumerate(pngs.result(), start=1)]
     return write_together(out / "page.png", files, numbered(out / "page.png"))
+
+
+def rehearse(script: Script, pages: Sequence[PageLayout], options: PageOptions) -> None:
+    """Sets the pages over empty pictures if a person's template is used, so that one that will not do is told before
+    anything is drawn; raises PageError."""
+    if options.template is None:
+        return
+    frames = sorted((frame for page in pages for frame in page.frames), key=lambda frame: frame.panel)
+    sizes = [(64, max(1, round(64 / frame.aspect))) for frame in frames]
+    empty = [DrawnPanel(Image.new("RGB", size, "white")) for size in sizes]
+    Comic(script, empty, pages, replace(options, dpi=36)).pdf()
 
 
 def write_panels(panels: Sequence[DrawnPanel], out: Path, form: str = "png") -> tuple[Path, ...]:

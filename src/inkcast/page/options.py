@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inkcast.errors import PageError
+from inkcast.files import shown
 from inkcast.page.patterns import LAYOUTS, CaptionPlace, Layout
 
 SIZES: dict[str, tuple[float, float]] = {
@@ -21,6 +22,7 @@ SIZES: dict[str, tuple[float, float]] = {
 }
 RIGHT_TO_LEFT_LANGUAGES = frozenset({"ar", "fa", "he", "iw", "ku", "ps", "sd", "ug", "ur", "yi"})
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*[x×]\s*(\d+(?:\.\d+)?)(?:\s*mm)?", re.IGNORECASE)
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ class PageOptions:
         ):
             if not (math.isfinite(value) and low <= value <= high):
                 raise PageError(f"{name} is {value:g}: choose a value from {low:g} to {high:g}")
+        for tag in filter(None, (self.language, self.source_language)):
+            if not _TAG.fullmatch(tag):
+                raise PageError(f"language {shown(tag)} is no language tag: write for example de, pt-BR or zh-Hant")
         if self.captions not in ("auto", "below", "inside"):
             raise PageError(f"captions '{self.captions}' is unknown: choose auto, below or inside")
 

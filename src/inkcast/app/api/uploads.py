@@ -58,6 +58,6 @@ def read_reference(
         clean_text(consent, "consent"),
         state,
     )
-    check_reference(record, shown(name))
+    check_reference(record, name)
     check_picture(drawn, f"picture {shown(name)}")
     return record
