@@ -36,7 +36,8 @@ def read(language: str, cast: str, text: str) -> ParsedStory:
         ("de", "Anna (sie) + Karl (er)", "Anna sah Karl. Sie gab ihm ihren Hut.", "Anna gab Karl Annas Hut."),
         ("fr", "Anna (elle) + Luc (il)", "Anna sort. Son chien dort.", "Le chien d'Anna dort."),
         ("fr", "Anna (elle) + Luc (il)", "Luc dort. Anna prend son chapeau.", "Anna prend le chapeau."),
-        ("fr", "Anna (elle) + Luc (il)", "Luc sort. Sa mère parle de son ami.", "La mère de Luc parle de l'ami de Luc."),
+        ("fr", "Anna (elle) + Luc (il)", "Luc sort. Sa mère parle de son ami.",
+         "La mère de Luc parle de l'ami de Luc."),
         ("fr", "Anna (elle) + Luc (il)", "Luc et Anna sortent. Ils montent dans leur voiture.",
          "Anna et Luc montent dans la voiture."),
         ("fr", "Luc (il)", "Luc dort. Il pleut.", "Il pleut."),
@@ -81,7 +82,8 @@ def test_every_balloon_has_its_speaker(language: str, cast: str, text: str, said
 @pytest.mark.parametrize(
     ("cast", "text", "warning"),
     [
-        ("Ann (she) + Mia (she)", "Ann met Mia. When Ann saw Mia, she laughed.", "'she' could be Ann or Mia; taken: Ann"),
+        ("Ann (she) + Mia (she)", "Ann met Mia. When Ann saw Mia, she laughed.",
+         "'she' could be Ann or Mia; taken: Ann"),
         ("Ann Lee (she) + Bo Lee (he)", "Ann Lee met Bo Lee. Ann saw her father.",
          "'her father' may be nobody of the cast; taken: Bo Lee"),
     ],
@@ -99,6 +101,16 @@ def test_a_place_after_an_aspect_is_the_place_alone() -> None:
     assert read("zh", "小红 (她)", "小红去了咖啡馆。").script.panels[0].place == "咖啡馆"
 
 
+def test_a_name_that_looks_like_an_abbreviation_ends_a_sentence() -> None:
+    assert len(read("en", "Jan (she) + Bo (he)", "Bo saw Jan. Then Bo left. Jan slept.").script.panels) == 3
+
+
+def test_a_dash_opens_a_turn_within_a_line() -> None:
+    parsed = read("fr", "Ann (elle) + Luc (il)", "Ann entre. — Oui, dit Ann. — Non, dit Luc. Il rit.")
+    assert [line.speaker for panel in parsed.script.panels for line in panel.dialogue] == ["Ann", "Luc"]
+    assert len(parsed.script.panels) == 4
+
+
 def test_single_marks_that_never_close_are_read_in_linear_time() -> None:
-    parsed = read("en", "Ann (she)", "Ann said 'twas 'em 'n 'bout " * 6000)
+    parsed = read("en", "Ann (she)", "Ann said 'twas 'em 'n 'bout " * 3000)
     assert parsed.script.panels

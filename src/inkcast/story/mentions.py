@@ -111,8 +111,9 @@ class NameFinder:
         titles = alternation(self.lexicon.titles.abbreviations, spaced=True).pattern
         pair = rf"{titles}\.?\s+(?:{re.escape(self.lexicon.conjunction)}|&)\s+{titles}\.?\s+(?P<pair>[^\W_]+)"
         articles = self.lexicon.definite
-        articles = tuple(word for word in articles if word.endswith("s")) or articles
-        ending = "s" if articles == self.lexicon.definite else "s?"
+        unchanged = self.lexicon.language in ("fr", "es")  # "los Vega"
+        articles = tuple(word for word in articles if word.endswith("s")) if unchanged else articles
+        ending = "s?" if unchanged else "s"
         plural = rf"{alternation(articles, spaced=True).pattern}\s+(?P<plural>[^\W_]+?){ending}(?!\w)"
         for match in re.compile(rf"{pair}|{plural}").finditer(fold(text), start, end):
             last = "pair" if match["pair"] else "plural"

@@ -71,7 +71,7 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     quotes, unclosed = find_quotes(text, speech_words(lexicon))
     finder, verbs = NameFinder(cast, lexicon, text), speech_verbs(lexicon)
     quotes = tuple(quote for quote in quotes if not _only_names(text, quote, finder, verbs))
-    maker = PanelMaker(text, finder, lexicon, find_units(text, quotes, lexicon))
+    maker = PanelMaker(text, finder, lexicon, find_units(text, quotes, lexicon, _last_words(cast, lexicon)))
     maker.make()
     if cast and not maker.named:
         names = ", ".join(member.name for member in cast[:6])
@@ -81,6 +81,14 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     absent = [member.name for index, member in enumerate(cast) if index not in maker.met]
     notes += [Warning("", f"{name} does not appear in the story") for name in absent]
     return ParsedStory(Script(panels=tuple(maker.panels)), (*maker.warnings, *notes), tuple(maker.sources), text)
+
+
+def _last_words(cast: Sequence[CastName], lexicon: Lexicon) -> frozenset[str]:
+    """The words names end in, but for titles ("Dr.") and initials."""
+    titles = lexicon.titles
+    words = {fold(word) for member in cast for name in (member.name, *member.aliases) for word in name.split()}
+    never = {*titles.he, *titles.she, *titles.any, *titles.abbreviations}
+    return frozenset(word for word in words if word not in never and len(word) > 1 and word.isalpha())
 
 
 def _only_names(text: str, quote: Quote, finder: NameFinder, verbs: re.Pattern[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,25 +37,29 @@ class Unit:
         return tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b)
 
 
-def find_units(text: str, quotes: Sequence[Quote], lexicon: Lexicon) -> tuple[Unit, ...]:
+def find_units(text: str, quotes: Sequence[Quote], lexicon: Lexicon, names: Collection[str] = ()) -> tuple[Unit, ...]:
+    """The units of `text`; `names` are last words of names (in small letters) that end a sentence though they look
+    like abbreviations ("She saw Jan.")."""
     units: list[Unit] = []
     start = 0
     breaks = [*((match.start(), match.end()) for match in _PARAGRAPH.finditer(text)), (len(text), len(text))]
     starts = [quote.start for quote in quotes]
     for number, (end, following) in enumerate(breaks):
         inside = quotes[bisect_left(starts, start) : bisect_left(starts, end)]
-        units.extend(_paragraph_units(text, start, end, number, inside, lexicon))
+        units.extend(_paragraph_units(text, start, end, number, inside, lexicon, names))
         start = following
     return tuple(units)
 
 
 def _paragraph_units(
-    text: str, start: int, end: int, number: int, quotes: Sequence[Quote], lexicon: Lexicon
+    text: str, start: int, end: int, number: int, quotes: Sequence[Quote], lexicon: Lexicon, names: Collection[str]
 ) -> list[Unit]:
     masked = _mask(text, start, end, quotes)
-    cuts = {start + cut for cut in (*_sentence_cuts(masked, lexicon), *_cuts_after_places(masked, lexicon))}
+    cuts = {start + cut for cut in (*_sentence_cuts(masked, lexicon), *_cuts_after_words(masked, lexicon, names))}
     cuts -= {cut for cut in cuts if _after_abbreviation(text[max(start, cut - _LONGEST_TITLE) : cut], lexicon)}
     for index, quote in enumerate(quotes):
+        if text[quote.start] in "—–" and not quote.resumes:
+            cuts.add(quote.start)  # a dash opens a turn
         here = _skip_spaces(text, quote.end, end)
         following = quotes[index + 1] if index + 1 < len(quotes) else None
         rest = text[here : following.start if following else end]
@@ -100,10 +104,10 @@ def _sentence_cuts(masked: str, lexicon: Lexicon) -> list[int]:
     return cuts
 
 
-def _cuts_after_places(masked: str, lexicon: Lexicon) -> list[int]:
-    """Where a sentence ends in a place that is also an abbreviation ("el mar." is no Tuesday)."""
-    ends = re.finditer(r"(\w+)\.\s+(?=[^\W\d_])", masked)
-    places = (match for match in ends if fold(match[1]) in lexicon.place.nouns)
+def _cuts_after_words(masked: str, lexicon: Lexicon, names: Collection[str]) -> list[int]:
+    """Where a sentence ends in a place or a name that is also an abbreviation ("el mar." is no Tuesday)."""
+    ends = re.finditer(r"(?<!\w)(\w+)\.\s+(?=[^\W\d_])", masked)
+    places = (match for match in ends if fold(match[1]) in (*lexicon.place.nouns, *names))
     return [match.end() for match in places if masked[match.end()].isupper()]
 
 
