@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+Made = TypeVar("Made")
 
 PATIENCE = 120_000  # milliseconds for what the studio has to load or draw
 SOON = 30_000
@@ -25,8 +28,15 @@ class Author:
 
     @classmethod
     @contextmanager
-    def at(cls, browser: Any, address: str, *, width: int = 1280, height: int = 900) -> Iterator[Author]:
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    def at(
+        cls, browser: Any, address: str, *, width: int = 1280, height: int = 900, scheme: str = "light"
+    ) -> Iterator[Author]:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            accept_downloads=True,
+            color_scheme=scheme,
+            reduced_motion="reduce",
+        )
         try:
             yield cls(context.new_page(), address)
         finally:
@@ -110,6 +120,39 @@ class Author:
         from playwright.sync_api import expect
 
         expect(self.page.locator("#comic-panels .ink-card img")).to_have_count(panels, timeout=PATIENCE)
+
+    def until(self, happened: Callable[[], Made]) -> Made:
+        """What `happened` answers once that is true: of what the studio keeps, not of what the page shows."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not (found := happened()):
+            assert time.monotonic() < deadline, "it did not come to be"
+            self.page.wait_for_timeout(100)
+        return found
+
+    def drag(self, name: str, share: float) -> None:
+        """Moves somebody's box to the right by a share of the picture's width."""
+        found = self.page.wait_for_function(
+            """(name) => {
+              const box = document.querySelector(`[data-box="${CSS.escape(name)}"]`);
+              if (!box) return null;
+              const [at, stage] = [box.getBoundingClientRect(), box.parentElement.getBoundingClientRect()];
+              const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
+              if (y > 0 && y < innerHeight) return { x, y, wide: stage.width };
+              box.scrollIntoView({ block: 'center' });
+              return null;
+            }""",
+            arg=name,
+        ).json_value()
+        self.page.mouse.move(found["x"], found["y"])
+        self.page.mouse.down()
+        self.page.mouse.move(found["x"] + share * found["wide"], found["y"], steps=4)
+        self.page.mouse.up()
+
+    def again(self) -> None:
+        """Loads the page anew and goes back to the comic."""
+        self.page.reload()
+        self.tab("Comic")
+        self.page.locator("#panel-heading", has_text="Panel").wait_for()
 
     def draw(self) -> None:
         """Draws the comic and waits until it is ready."""

@@ -8,6 +8,7 @@ from typing import Any
 CONTROLS = "button checkbox combobox image link listbox menuitem option radio searchbox slider spinbutton tab textbox"
 
 FAINT = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+TABBED = Path(__file__).with_name("tab.js").read_text(encoding="utf-8")
 
 
 def faint(page: Any) -> list[str]:
@@ -35,3 +36,12 @@ def nameless(page: Any) -> list[str]:
 def wider_than(page: Any, width: int) -> int:
     """By how many pixels the page is wider than `width`."""
     return max(int(page.evaluate("document.documentElement.scrollWidth")) - width, 0)
+
+
+def missed_by_tab(page: Any) -> tuple[list[str], list[str]]:
+    """Controls in sight that Tab never reaches, and those on which nothing shows that they have the focus."""
+    count = page.evaluate(TABBED)
+    for _ in range(2 * count + 20):
+        page.keyboard.press("Tab")
+    unreached, unseen = page.evaluate("window.tabbed.report()")
+    return unreached, unseen

@@ -36,6 +36,9 @@ def serving(home: Path, *, auth: bool = False, worker: bool = True) -> Iterator[
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the studio did not start"
+            thread.join(0.05)
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         finally:

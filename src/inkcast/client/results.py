@@ -47,13 +47,17 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A drawn picture of a panel."""
+    """A drawn picture of a panel. `picture` and `routes` (the picture, then where each of `characters` acted, the
+    background last; None where the engine does not say) are names for `Studio.picture`.
+    """
 
     id: str
     seed: int
     prompt: str
     engine: str
     picture: str
+    routes: str | None
+    characters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Panel:
     candidates: tuple[Candidate, ...]
     chosen: str | None
     locked: bool
+    pose: str | None
 
 
 @dataclass(frozen=True)

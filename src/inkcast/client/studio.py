@@ -143,6 +143,10 @@ class Studio:
         """The chosen picture, a PNG file."""
         return self._ask("GET", f"/projects/{project_id}/panels/{panel_id}/picture").content
 
+    def picture(self, project_id: str, name: str) -> bytes:
+        """A picture of the project by its name: a candidate's, its routes, a panel's pose; a PNG file."""
+        return self._ask("GET", f"/projects/{project_id}/pictures/{name}").content
+
     def learn(self, character_id: str, *, base: str = "toon", steps: int = 500) -> Job:
         """Begins to learn a face for the engine stable-identity."""
         return made(Job, self._make(f"/characters/{character_id}/learn", json={"base": base, "steps": steps}).json())

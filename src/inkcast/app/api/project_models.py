@@ -135,7 +135,9 @@ class FigureModel(BaseModel):
 
 
 class CandidateModel(BaseModel):
-    """A drawn picture of a panel; `picture` and `routes` are names below `/projects/{id}/pictures/`."""
+    """A drawn picture of a panel; `picture` and `routes` are names below `/projects/{id}/pictures/`. `routes` shows the
+    picture, then where each of `characters` acted, and the background last.
+    """
 
     model_config = example(CANDIDATE)
 
@@ -148,6 +150,7 @@ class CandidateModel(BaseModel):
     figures: list[FigureModel]
     picture: str
     routes: str | None
+    characters: list[str]
     drawn: float
 
     @classmethod
@@ -163,6 +166,7 @@ class CandidateModel(BaseModel):
             figures=figures,
             picture=candidate.picture,
             routes=candidate.routes,
+            characters=list(candidate.characters),
             drawn=candidate.drawn,
         )
 

@@ -123,11 +123,12 @@ def cast_tab(studio: Studio) -> CastTab:
 
     library.select(choose, None, [*fields, saved], show_progress="hidden")
     new.click(begin, None, [*fields, saved], show_progress="hidden")
-    save.click(keep, [changed, known, form.drafts, *words], [*fields, saved, library, changed])
+    save.click(keep, [changed, known, form.drafts, *words], [*fields, saved, library, changed], show_progress="minimal")
     remove.click(
         forget,
         [changed, known],
         [*fields, saved, library, changed],
+        show_progress="minimal",
         js="(count, known) => { if (known && !confirm(`Remove ${known} and all pictures of them?`)) "
         "throw new Error('kept'); return [count, known]; }",
     )

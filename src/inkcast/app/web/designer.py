@@ -141,7 +141,12 @@ def designer_form(form: ReferenceForm, name: Any, description: Any) -> Callable[
     )
 
     def wire(form: ReferenceForm) -> None:
-        use.click(use_it, [chance, view, form.drafts, name, description, *lists.values()], [*form.outputs, description])
+        use.click(
+            use_it,
+            [chance, view, form.drafts, name, description, *lists.values()],
+            [*form.outputs, description],
+            show_progress="minimal",
+        )
 
     live.value = portrait(subject_of("Mira", {"kind": "girl"}), "front")
     return wire

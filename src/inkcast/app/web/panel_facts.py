@@ -72,7 +72,7 @@ def editor_value(panel: PanelState, number: int, picture: bytes | None, routes: 
 
 
 def may_pose(base: str) -> bool:
-    """Whether a base can follow a pose picture, as far as its folder tells; of one that is not here, that is not known."""
+    """Whether a base can follow a pose picture; of one that is not on this machine, that is not known: yes."""
     folder = toon_weights() if base == "toon" else Path(base).expanduser()
     return not folder.is_dir() or (folder / "controlnet").is_dir()
 

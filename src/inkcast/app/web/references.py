@@ -88,6 +88,7 @@ def reference_form() -> ReferenceForm:
         with gr.Accordion("Correct the cut-out by painting", open=False):
             canvas = gr.ImageEditor(
                 label="Paint over the picture",
+                elem_id="cast-canvas",
                 type="pil",
                 sources=[],
                 transforms=[],
@@ -148,12 +149,13 @@ def _wire(form: ReferenceForm, drop: Any, drop_one: Any, add: Any, cut: Any, for
     def find_again(kept: tuple[Draft, ...], at: int) -> list[Any]:
         return form.values(changed(kept, at, replace(kept[at], mask=None)), at)
 
-    drop.upload(receive, [drop, drafts], [*outputs, drop])
+    # What shows progress also shows an error over the form, and would keep hands off it.
+    drop.upload(receive, [drop, drafts], [*outputs, drop], show_progress="minimal")
     strip.select(choose, [drafts], outputs, show_progress="hidden")
     editor.input(frame, [drafts, place, editor], [drafts, cutout], show_progress="hidden", trigger_mode="always_last")
     for words in (view, outfit):
         words.input(name_it, [drafts, place, view, outfit], [drafts], show_progress="hidden")
-    drop_one.click(take_away, [drafts, place], outputs)
-    add.click(paint(True), [drafts, place, canvas], outputs)
-    cut.click(paint(False), [drafts, place, canvas], outputs)
-    forget.click(find_again, [drafts, place], outputs)
+    drop_one.click(take_away, [drafts, place], outputs, show_progress="hidden")
+    add.click(paint(True), [drafts, place, canvas], outputs, show_progress="hidden")
+    cut.click(paint(False), [drafts, place, canvas], outputs, show_progress="hidden")
+    forget.click(find_again, [drafts, place], outputs, show_progress="hidden")

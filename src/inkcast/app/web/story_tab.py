@@ -210,7 +210,12 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     story.blur(keep_story, [opened.project, story], None, **quiet)
     cast.input(keep_cast, [opened.project, cast], None, trigger_mode="always_last", **quiet)
-    write.click(write_script, [opened.project, story, cast, model], [warnings, table, opened.tick])
+    write.click(
+        write_script,
+        [opened.project, story, cast, model],
+        [warnings, table, opened.tick],
+        show_progress="minimal",
+    )
     table.input(edit, [opened.project, table], [opened.tick], trigger_mode="always_last", **quiet)
     for button, change in (
         (add, lambda script, at: extended(script, at)),

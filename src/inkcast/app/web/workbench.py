@@ -60,8 +60,8 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             clothes = clothes_form(studio, opened)
             with gr.Accordion("Pose after a picture", open=False, elem_id="panel-pose-part"):
                 gr.Markdown(
-                    "A pose map (coloured limbs on black), or people whose pose is read off where the base can. The next "
-                    "drawing of this panel takes it.",
+                    "A pose map (coloured limbs on black), or people whose pose is read off where the base can. The "
+                    "next drawing of this panel takes it.",
                     elem_classes="ink-note",
                 )
                 pose = gr.Image(
@@ -143,16 +143,20 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def pose_after(request: gr.Request, project: str, panel_id: str, path: str | None) -> Any:
+    def pose_after(request: gr.Request, project: str, panel_id: str, path: str) -> Any:
         mine = studio.projects(studio.user(request))
         base = mine.get(project).choices.base
-        if path is not None and not may_pose(base):
+        if not may_pose(base):
             gr.Warning(
                 f"base {base!r} has no pose ControlNet to follow a pose with: choose another base in the tab Story"
             )
             return None
-        mine.set_pose(project, panel_id, None if path is None else encode_png(open_picture(path)))
+        mine.set_pose(project, panel_id, encode_png(open_picture(path)))
         return gr.skip()
+
+    @told
+    def pose_freely(request: gr.Request, project: str, panel_id: str) -> None:
+        studio.projects(studio.user(request)).set_pose(project, panel_id, None)
 
     @told
     def map_it(request: gr.Request, project: str, panel_id: str, mapped: bool) -> Any:
@@ -168,7 +172,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     redraw.click(draw, [*here, seed, count, *text.fields], [*bar.outputs, opened.tick], **quiet)
     locked.input(lock, [*here, locked], [opened.tick], **quiet)
     pose.upload(pose_after, [*here, pose], [pose], **quiet)
-    pose.clear(pose_after, [*here, pose], [pose], **quiet)
+    pose.clear(pose_freely, here, None, **quiet)
     return Workbench((*text.outputs, *clothes.outputs), sights, mapped, words, sight)
 
 

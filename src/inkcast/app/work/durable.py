@@ -43,13 +43,13 @@ class Workflows:
     def __init__(self, store: AppStore, worker: str) -> None:
         self._queue = f"inkcast:{worker}"
         self._runs: dict[str, Run] = {}
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # the worker says what failed
         config: DBOSConfig = {
             "name": "inkcast",
             "system_database_url": _address(store),
             "executor_id": worker,
             "application_version": SHAPE,
-            "log_level": "ERROR",
+            "log_level": "CRITICAL",
             "use_listen_notify": False,
             "notification_listener_polling_interval_sec": POLL,
         }
