@@ -105,3 +105,13 @@ def test_a_cut_names_what_is_not_read() -> None:
     assert f"80 tokens, {WINDOW - 2} fit" in str(cut)
     assert "w075" in str(cut)
     assert find_cut(" ".join(prompt.split()[:75]), tokenize) is None
+
+
+def test_styles_in_the_data_folder_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path))
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "mine.yaml").write_text("group: mine\nstyles:\n  neon: {prompt: neon lines on black}\n")
+    assert get_style("neon").prompt == "neon lines on black"
+    (tmp_path / "styles" / "mine.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(StoryError, match=r"mine\.yaml: cannot be read: it is not UTF-8"):
+        get_style("neon")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from inkcast.story.mentions import Mention
 from inkcast.story.names import CastName
 
 _MEMORY = 6  # units after which a member is no longer on the reader's mind
+_LONGEST_LIST = 12  # names
 _NEAR = 2  # units within which a group word looks for its members, and a rival makes a pronoun ambiguous
 
 
@@ -259,13 +261,15 @@ def _joined(
 ) -> list[tuple[int, int]]:
     """`clauses`, but no new one begins with the second name of "meets Ann and Bo in the park"."""
     found: list[tuple[int, int]] = []
+    starts = [mention.start for mention in mentions]
     for start, end in clauses:
-        before = [m for m in mentions if found and found[-1][0] <= m.start < found[-1][1]]
-        second = next((m for m in mentions if m.start == start and m.kind == "name" and not m.owner), None)
+        before = mentions[bisect_left(starts, found[-1][0]) : bisect_left(starts, start)] if found else ()
+        here = mentions[bisect_left(starts, start) : bisect_left(starts, start + 1)]
+        second = next((m for m in here if m.kind == "name" and not m.owner), None)
         if second and before and before[-1].kind == "name" and found[-1][1] == start:
             between = text[before[-1].end : start].strip().lower()
             listed = between in (",", *lexicon.coordinators, *(f", {word}" for word in lexicon.coordinators))
-            if listed and _is_list(text, found[-1][0], before, start, lexicon):
+            if listed and len(before) < _LONGEST_LIST and _is_list(text, found[-1][0], before, start, lexicon):
                 found[-1] = (found[-1][0], end)
                 continue
         if second and len(before) > 1 and before[-1].kind == "name" and found[-1][1] == start:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from inkcast.config import settings
 from inkcast.errors import StoryError
 
 
@@ -26,19 +27,29 @@ class Style(BaseModel):
     negative: str = ""
 
 
-def load_styles(folders: Sequence[Path] = ()) -> Mapping[str, Style]:
+def load_styles(folders: Sequence[Path] | None = None) -> Mapping[str, Style]:
     """The shipped styles by name, then those of every `*.yaml` in `folders`; a later one of the same name wins.
+
+    Without `folders`, those of the folder `styles` in the user's data folder.
 
     Raises StoryError for a style file that cannot be read, naming file and field.
     """
     styles = dict(_shipped())
-    for folder in folders:
+    for folder in (settings().home / "styles",) if folders is None else folders:
         for path in sorted(Path(folder).glob("*.yaml")):
-            styles.update(_read(path.read_text(encoding="utf-8"), str(path)))
+            styles.update(_read(_text_of(path), str(path)))
     return styles
 
 
-def get_style(name: str, folders: Sequence[Path] = ()) -> Style:
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise StoryError(f"style file {path}: cannot be read: {reason}") from error
+
+
+def get_style(name: str, folders: Sequence[Path] | None = None) -> Style:
     """The style called `name` (case and `_` or spaces for `-` do not matter). Raises StoryError listing near names."""
     styles = load_styles(folders)
     key = name.strip().lower().replace(" ", "-").replace("_", "-")
