@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos import error as dbos_error
+from sqlalchemy.exc import DBAPIError
 
 from inkcast.app.jobs_tasks import DrawComic, Export, load_task
 from inkcast.app.project import Document
@@ -22,6 +23,7 @@ from inkcast.app.store import AppStore
 from inkcast.app.work.composing import compose_file, compose_folder, finish
 from inkcast.app.work.drawing import DrawingWork, drawn_panels
 from inkcast.app.work.learning import LearningWork
+from inkcast.errors import StudioError
 
 SHAPE = "inkcast-jobs-1"  # the order of steps; another one cannot go on with what this one began
 POLL = 0.1  # seconds
@@ -38,7 +40,11 @@ class Run:
 
 
 class Workflows:
-    """DBOS in this process, of which there can be one; runs the jobs it is given, one at a time."""
+    """DBOS in this process, of which there can be one; runs the jobs it is given, one at a time.
+
+    Raises:
+        StudioError: the database cannot be written, as where its disk is full.
+    """
 
     def __init__(self, store: AppStore, worker: str) -> None:
         self._queue = f"inkcast:{worker}"
@@ -61,8 +67,15 @@ class Workflows:
 
         self._workflow = workflow
         DBOS.listen_queues([self._queue])
-        DBOS.launch()
-        DBOS.register_queue(self._queue, worker_concurrency=1, polling_interval_sec=POLL)
+        try:
+            DBOS.launch()
+            DBOS.register_queue(self._queue, worker_concurrency=1, polling_interval_sec=POLL)
+        except DBAPIError as error:
+            DBOS.destroy(destroy_registry=True)
+            reason = " ".join(str(error.orig).split())[:200]
+            raise StudioError(
+                f"the studio's database {store} cannot be written: {reason}; make room on its disk, then start again"
+            ) from error
 
     def run(self, job_id: str, work: DrawingWork | LearningWork) -> None:
         """Begins the job, or goes on with it; returns when it is done.
