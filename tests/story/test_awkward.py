@@ -44,6 +44,7 @@ def read(language: str, cast: str, text: str) -> ParsedStory:
         ("fr", "Anna (elle) + Luc (il)", "Anna parle à Luc. Celui-ci sourit.", "Luc sourit."),
         ("fr", "Anna (elle) + Luc (il) + Max (il)", "Anna voit Luc et Max. Les deux garçons dorment.",
          "Luc et Max dorment."),
+        ("es", "Ana (ella) + Luis (él)", "Ana ve a Luis. Le da su libro.", "Ana da el libro a Luis."),
         ("es", "María (ella)", "María sale. Su perro duerme.", "El perro de María duerme."),
         ("es", "María (ella)", "María sale. Su madre ríe.", "La madre de María ríe."),
         ("es", "Luis Vega (él) + Rosa Vega (ella) + Ana (ella)", "Ana ve a Luis y Rosa. Los Vega salieron.",
@@ -64,6 +65,7 @@ def test_the_picture_says_who_is_meant(language: str, cast: str, text: str, desc
     [
         ("en", "Bo (he)", 'Bo sat. "The cat," Bo said, "or," he grinned, "the mouse."', ["Bo", "Bo", "Bo"]),
         ("en", "Ann (she) + Bo (he)", 'Ann saw Bo. He said, "Sorry." And then: "I mean it."', ["Bo", "Bo"]),
+        ("en", "Ann (she) + Bo (he)", '"Who?" asked Ann. Bo said: "Me."', ["Ann", "Bo"]),
         ("fr", "Anna (elle) + Luc (il)", "Anna et Luc marchent. « Où est Max ? demande-t-elle. — Ici, dit Luc. »",
          ["Anna", "Luc"]),
         ("fr", "Anna (elle) + Luc (il)", "Anna court vers Luc. « Que fais-tu ? — Rien. »", ["Anna", "Luc"]),

@@ -180,6 +180,9 @@ def speech_verbs(lexicon: Lexicon, *, gestures: bool = False) -> re.Pattern[str]
 def _is_bare_tag(rest: str, lexicon: Lexicon) -> bool:
     stripped = rest.strip()
     short = len(stripped.split()) <= 6 and len(stripped) < 60 and not re.search(r"[。！？].", stripped)
+    inner = next((m for m in re.finditer(r"[.!?]\s+(?=\w)", stripped)), None)
+    if inner and stripped[-1:] in ",:" and not _after_abbreviation(stripped[: inner.end()], lexicon):
+        return False  # 'said Ann. Bo said:'
     return short and stripped[-1:] in ".。,，:：" and first_tag(rest, lexicon, gestures=True)
 
 

@@ -49,7 +49,7 @@ def _has_subject(folded: str, verb_end: int, end: int, verb: str, known: Sequenc
     if following is None:
         return False
     position, word = following.start(1), following[1]
-    if word in lexicon.clitics.subjects or any(m.start == position for m in known):
+    if word in lexicon.clitics.subjects or any(m.start == position and m.kind != "pronoun" for m in known):
         return True
     moves = any(verb.startswith(stem) for stem in lexicon.clitics.moving)
     return moves and word in {*lexicon.articles, *lexicon.possessives} - {"al", "del"}
