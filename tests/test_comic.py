@@ -270,6 +270,19 @@ def test_a_format_with_a_file_a_page_numbers_them_and_refuses_earlier_ones(tmp_p
         draw(out)
 
 
+def test_fewer_pages_leave_none_of_the_earlier_comic(tmp_path: Path) -> None:
+    out = tmp_path / "comic.png"
+    (tmp_path / "comic-2024.png").write_bytes(b"mine")
+    draw(out, page=PageOptions(layout="splash", dpi=40), overwrite=True)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    draw(out, page=PageOptions(layout="cinema", dpi=40), overwrite=True)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left["comic-2024.png"] == b"mine"
+    assert sorted(left) == ["comic-01.png", "comic-02.png", "comic-2024.png"]
+    assert len(first) == 5
+    assert all(left[name] != first[name] for name in ("comic-01.png", "comic-02.png"))
+
+
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"\.pdf, \.cbz"):
         draw(tmp_path / "comic.jpg")

@@ -135,6 +135,14 @@ def test_without_a_shelf_or_a_library_everything_is_encoded(draw: Callable, tmp_
     assert not (tmp_path / "home" / "cast.sqlite3").exists()
 
 
+def test_an_engine_hears_who_there_is_though_nobody_is_encoded(draw: Callable, mona: Character) -> None:
+    met: list[Character] = []
+    draw()
+    again, _, _ = draw(lambda easel: setattr(easel.engine, "meet", met.append))
+    assert again.calls["encode Mona"] == 0
+    assert met == [mona]
+
+
 def test_values_that_were_changed_are_no_identity() -> None:
     data = bytearray(pack(Identity("e", "w", {"x": torch.arange(4.0)})))
     assert torch.equal(unpack(bytes(data), "e", "w").tensors["x"], torch.arange(4.0))

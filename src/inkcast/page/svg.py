@@ -24,7 +24,7 @@ def svg(page: SetPage, pictures: Sequence[bytes], theme: Mapping[str, Any], titl
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}mm" height="{_n(height)}mm" '
         f'viewBox="{_n(x)} {_n(x)} {_n(width)} {_n(height)}">',
         f"<title>{_xml(title)}</title>",
-        f"<style>{faces}text {{ white-space: pre }}</style>" if faces else "<style>text { white-space: pre }</style>",
+        f"<style>{faces}text {{ white-space: pre; font-synthesis: none }}</style>",
         _rect((x, x, x + width, x + height), f'fill="{theme["paper"]}"'),
     ]
     for number, item in enumerate(page.items):
