@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.author import PATIENCE, Author
+from tests.e2e.author import Author
 from tests.e2e.looks import faint, missed_by_tab, nameless, wider_than
 
 pytestmark = pytest.mark.slow
@@ -62,12 +62,3 @@ def test_every_control_of_every_view_is_reached_by_tab_and_shows_that_it_was(aut
         unreached, unseen = missed_by_tab(author.page)
         assert not unreached, f"{view}: Tab does not reach {unreached}"
         assert not unseen, f"{view}: nothing shows the focus on {unseen}"
-
-
-def test_the_dark_look_is_also_had_by_its_address(author: Author) -> None:
-    author.page.goto(f"{author.address}?__theme=dark")
-    author.page.wait_for_url("**/?*project=*", timeout=PATIENCE)
-    author.page.locator("#projects-cards .ink-card").first.wait_for()
-    ground = author.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == "rgb(19, 17, 16)"
-    assert not faint(author.page)
