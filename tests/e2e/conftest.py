@@ -18,11 +18,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def studio(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a studio that starts empty."""
+    """The address of a studio as its first visitor finds it: with the demo alone."""
     home = tmp_path_factory.mktemp("studio")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INKCAST_HOME", str(home))
         with serving(home) as address:
+            with Author.at(browser, address) as first:
+                first.enter()  # the demo comes with a first visit, not once programs have made projects
             yield address
 
 

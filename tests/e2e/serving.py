@@ -53,6 +53,7 @@ def browsing() -> Iterator[Any]:
     if path is None:
         pytest.skip("no chromium on this machine: install Debian's package 'chromium' to run the browser tests")
     api = pytest.importorskip("playwright.sync_api", reason="the browser tests need the package 'playwright'")
+    api.expect.set_options(timeout=30_000)  # as long as clicks wait: a busy machine answers late
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(ARGUMENTS))
         yield browser

@@ -132,9 +132,11 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     @told
     def throw_away(request: gr.Request, project: str, panel_id: str) -> Any:
         mine = studio.projects(studio.user(request))
-        chosen = state_of(mine.get(project), panel_id).chosen
-        if chosen is not None:
-            mine.remove_candidate(project, panel_id, chosen.id)
+        panel = state_of(mine.get(project), panel_id)
+        others = [one.id for one in panel.candidates if panel.chosen is not None and one.id != panel.chosen.id]
+        if panel.chosen is not None and others:
+            mine.choose(project, panel_id, others[-1])
+            mine.remove_candidate(project, panel_id, panel.chosen.id)
         return bump()
 
     @told
