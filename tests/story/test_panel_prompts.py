@@ -1,18 +1,15 @@
-"""Prompts, styles and 77-token windows."""
+"""Prompts and styles."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inkcast.errors import StoryError
 from inkcast.story.prompts import Prompt, panel_prompt
 from inkcast.story.script import Panel
 from inkcast.story.styles import Style, get_style, load_styles
-from inkcast.story.windows import WINDOW, find_cut, prompt_windows
 
 
 @pytest.mark.parametrize(
@@ -75,36 +72,6 @@ def test_a_bad_style_file_is_named(tmp_path: Path, text: str, part: str) -> None
     with pytest.raises(StoryError, match=r"bad\.yaml") as caught:
         load_styles([tmp_path])
     assert part in str(caught.value)
-
-
-def tokenize(text: str) -> list[int]:
-    """A token per four letters of a word, as a byte-pair tokenizer cuts words up."""
-    return [0 for word in text.split() for _ in range(0, len(word), 4)]
-
-
-words = st.lists(st.text("abc,.", min_size=1, max_size=12), max_size=60).map(" ".join)
-
-
-@given(words)
-def test_windows_hold_the_whole_prompt(prompt: str) -> None:
-    pieces = prompt_windows(prompt, tokenize, window=12)
-    assert " ".join(pieces) == prompt
-    assert all(len(tokenize(piece)) <= 10 or " " not in piece for piece in pieces)
-
-
-def test_windows_end_with_phrases_where_they_can() -> None:
-    prompt = "aaaa aaaa aaaa, bbbb bbbb bbbb, cccc cccc"
-    assert prompt_windows(prompt, tokenize, window=9) == ("aaaa aaaa aaaa,", "bbbb bbbb bbbb, cccc cccc")
-
-
-def test_a_cut_names_what_is_not_read() -> None:
-    prompt = " ".join(f"w{number:03}" for number in range(80))
-    cut = find_cut(prompt, tokenize)
-    assert cut is not None
-    assert cut.dropped == "w075 w076 w077 w078 w079"
-    assert f"80 tokens, {WINDOW - 2} fit" in str(cut)
-    assert "w075" in str(cut)
-    assert find_cut(" ".join(prompt.split()[:75]), tokenize) is None
 
 
 def test_styles_in_the_data_folder_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
