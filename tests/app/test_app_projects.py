@@ -52,6 +52,7 @@ def add_candidate(store: AppStore, project_id: str, panel: str, seed: int) -> st
         "prompt": "p",
         "negative": "",
         "size": [24, 16],
+        "characters": ["Ann"],
         "figures": [{"name": "Ann", "box": [0, 0, 9, 9], "face": None}],
     }
     with store.writing() as session:
