@@ -88,10 +88,21 @@ def test_every_balloon_has_its_speaker(language: str, cast: str, text: str, said
          "'she' could be Ann or Mia; taken: Ann"),
         ("Ann Lee (she) + Bo Lee (he)", "Ann Lee met Bo Lee. Ann saw her father.",
          "'her father' may be nobody of the cast; taken: Bo Lee"),
+        (
+            "Ann (she) + Bo (he) + Cy (he)",
+            "Ann walks. Bo sits. Cy runs past. The two friends laugh.",
+            "'The two friends' could be Bo or Cy or Ann; taken: Bo and Cy",
+        ),
     ],
 )  # fmt: skip
 def test_what_was_chosen_is_reported(cast: str, text: str, warning: str) -> None:
     assert any(str(one).startswith(warning) for one in read("en", cast, text).warnings)
+
+
+def test_a_group_that_was_together_is_no_question() -> None:
+    read_so = read("en", "Ann (she) + Bo (he) + Cy (he)", "Cy sleeps. Ann and Bo walk. The two friends laugh.")
+    assert [presence.name for presence in read_so.script.panels[-1].characters] == ["Ann", "Bo"]
+    assert not read_so.warnings
 
 
 def test_words_between_quotations_stay_panels_of_their_own_in_chinese() -> None:

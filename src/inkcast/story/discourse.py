@@ -99,6 +99,13 @@ class Discourse:
         chosen = latest if len(latest) > 1 else met
         return self._in_order(chosen) if len(chosen) > 1 else ()
 
+    def others(self, chosen: Sequence[int], genders: Sequence[Gender]) -> tuple[int, ...]:
+        """Who else a group word with a number could mean: nobody if the chosen acted together last."""
+        if len(chosen) < 2 or set(chosen) == set(self.group):
+            return ()
+        met = [m for m in self.present() if m not in chosen and self.fits(m, genders)]
+        return self._in_order([m for m in met if self.cast[m].gender != "it"])
+
     def _in_order(self, members: Sequence[int]) -> tuple[int, ...]:
         return tuple(sorted(members))
 
@@ -159,7 +166,9 @@ class _Resolver:
             case "group" if mention.members:
                 return Reference(mention, mention.members)
             case "group":
-                return Reference(mention, self._several(mention))
+                chosen = self._several(mention)
+                rivals = self.talk.others(chosen, mention.genders) if mention.size else ()
+                return Reference(mention, chosen, rivals=rivals)
             case "kin":
                 return self._relative(mention)
             case "former" | "latter":
