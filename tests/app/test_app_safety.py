@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,19 @@ def test_the_classifier_looks_at_references(tmp_path: Path, classifier: Path, mo
         refused = client.post("/api/v1/characters", data={"name": "Ann"}, files=files)
         assert (refused.status_code, refused.json()["type"]) == (422, "/api/v1/problems/refused")
         assert [entry["name"] for entry in client.get("/api/v1/characters").json()["items"]] == ["Bo"]
+
+
+def test_a_classifier_that_is_installed_is_used_unless_it_is_put_off(
+    tmp_path: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path))
+    red = Image.new("RGB", (32, 32), "red")
+    check_picture(red)
+    shutil.copytree(classifier, tmp_path / "classifier")
+    with pytest.raises(PolicyError, match="was refused"):
+        check_picture(red)
+    monkeypatch.setenv(f"{PREFIX}CLASSIFIER", "off")
+    check_picture(red)
 
 
 def test_a_classifier_that_cannot_see_is_an_error_and_no_blindness(

@@ -56,13 +56,13 @@ def check_consent(real_person: bool, consent: str) -> None:
 
 
 def check_picture(picture: Image.Image, what: str = "the picture") -> None:
-    """Raises PolicyError where the configured classifier refuses a picture; passes all where none is configured."""
-    if not studio_settings().classifier:
+    """Raises PolicyError where the studio's classifier refuses a picture; passes all where it has none."""
+    chosen = studio_settings()
+    if not chosen.looks_with:
         return
     from inkcast.app.safety_pictures import refused_share
 
-    chosen = studio_settings()
-    share = refused_share(picture, chosen.classifier, chosen.classifier_labels)
+    share = refused_share(picture, chosen.looks_with, chosen.classifier_labels)
     if share >= chosen.classifier_threshold:
         raise PolicyError(
             f"{what} was refused by this studio's image classifier ({share:.0%} sure): use another picture, or ask "

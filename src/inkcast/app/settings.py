@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inkcast.config import settings
 from inkcast.errors import UsageError
 
 PREFIX = "INKCAST_STUDIO_"
@@ -43,7 +44,8 @@ class StudioSettings(BaseSettings):
     )
     classifier: str = Field(
         default="",
-        description="Folder or hub id of a transformers image classifier that looks at references and panels.",
+        description="Folder or hub id of a transformers image classifier that looks at references and panels; left "
+        "out: the folder `classifier` of the home folder, where there is one; `off`: none.",
     )
     classifier_labels: str = Field(
         default="nsfw,porn,hentai,sexy,unsafe", description="Labels of that classifier, separated by commas, to refuse."
@@ -51,6 +53,14 @@ class StudioSettings(BaseSettings):
     classifier_threshold: float = Field(
         default=0.7, gt=0, le=1, description="From which sum of those labels' probabilities a picture is refused."
     )
+
+    @property
+    def looks_with(self) -> str:
+        """The classifier in use; empty for none."""
+        if self.classifier:
+            return "" if self.classifier.lower() == "off" else self.classifier
+        installed = settings().home / "classifier"
+        return str(installed) if installed.is_dir() else ""
 
 
 def studio_settings() -> StudioSettings:

@@ -95,7 +95,7 @@ class ProblemKind(BaseModel):
 @router.get("/health", summary="Whether the studio answers")
 def health() -> Health:
     """Open to all."""
-    return Health(status="ok", version=__version__, classifier=bool(studio_settings().classifier))
+    return Health(status="ok", version=__version__, classifier=bool(studio_settings().looks_with))
 
 
 @router.get("/me", summary="Who I am")
