@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 
 from inkcast.toon.base import scheduler_from
-from inkcast.training.diffusion import alphas_bar, min_snr, noised, velocity, weighted_error
+from inkcast.training.diffusion import alphas_bar, drawn_timestep, min_snr, noised, velocity, weighted_error
 
 ALPHAS = alphas_bar(1000, 0.00085, 0.012)
 REFERENCE = DDPMScheduler(
@@ -24,6 +25,16 @@ def test_noising_and_target() -> None:
     x, noise, t = torch.randn(4, 4, 8, 8), torch.randn(4, 4, 8, 8), torch.tensor([0, 10, 500, 999])
     assert torch.allclose(noised(x, noise, ALPHAS[t]), REFERENCE.add_noise(x, noise, t), atol=1e-5)
     assert torch.allclose(velocity(x, noise, ALPHAS[t]), REFERENCE.get_velocity(x, noise, t), atol=1e-5)
+
+
+def test_timesteps_lean_to_noise_as_their_density_says() -> None:
+    rng = np.random.default_rng(3)
+    for lean in (1.0, 1.6):
+        drawn = np.array([drawn_timestep(rng, 1000, lean) for _ in range(20_000)])
+        assert drawn.min() >= 0
+        assert drawn.max() == 999
+        for below in (250, 500, 750):
+            assert abs((drawn < below).mean() - (below / 1000) ** lean) < 0.015
 
 
 def test_min_snr_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +11,13 @@ from torch import Tensor
 def alphas_bar(steps: int, start: float, end: float) -> Float[Tensor, steps]:
     """`prod (1 - beta)` of Stable Diffusion's schedule: betas linear in their square root."""
     return torch.cumprod(1 - torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2, 0).float()
+
+
+def drawn_timestep(rng: np.random.Generator, steps: int, lean: float) -> int:
+    """`floor(steps u^(1 / lean))`, u uniform: every timestep alike at 1, the noisier ones more often above it, with the
+    density `lean (t / steps)^(lean - 1)`.
+    """
+    return int(steps * rng.random() ** (1 / lean))
 
 
 def noised(x: Tensor, noise: Tensor, a: Float[Tensor, b]) -> Tensor:
