@@ -234,6 +234,17 @@ def test_readings_come_one_per_box(eyes: Path) -> None:
     assert len(ToonDetector(eyes / "detector").find(pictures)) == 3
 
 
+def test_a_mirrored_picture_reads_alike(eyes: Path) -> None:
+    pictures = np.random.default_rng(1).integers(0, 255, (2, 128, 128, 3), dtype=np.uint8)
+    reader = OracleReader(eyes / "oracle")
+    as_is = reader.looks(pictures, [[(20.0, 10.0, 60.0, 90.0)], [(0.0, 30.0, 128.0, 100.0)]])
+    mirrored = reader.looks(pictures[:, :, ::-1], [[(68.0, 10.0, 108.0, 90.0)], [(0.0, 30.0, 128.0, 100.0)]])
+    for one, other in zip(as_is, mirrored, strict=True):
+        for name, odds in one[0].odds.items():
+            np.testing.assert_allclose(odds, other[0].odds[name], atol=1e-4)
+    assert reader.scenes(pictures) == reader.scenes(pictures[:, :, ::-1])
+
+
 def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     few = ["--renders", "10", "--faces", "4", "--prompts", "3", "--looks", "2", "--steps", "1", "--batch", "3"]

@@ -30,6 +30,7 @@ from inkcast.training.perception_detector import focal_loss, put_peak
 from inkcast.training.perception_oracle import choice_loss
 from inkcast.training.perception_views import agreement, vocabulary, words_of
 from inkcast.training.recipe import Recipe
+from inkcast.training.toon_unet import load_vae
 
 CPU = torch.device("cpu")
 
@@ -117,6 +118,8 @@ def test_unknown_labels_cost_and_count_nothing() -> None:
     expected = F.cross_entropy(logits["a"], torch.tensor([0, 0])) + F.cross_entropy(logits["b"][1:], torch.tensor([2]))
     torch.testing.assert_close(loss, expected)
     assert right.item() == pytest.approx(1 / 3)
+    heavier, _ = choice_loss(logits, torch.tensor([[0, ABSENT], [0, 2]]), heads, {"b": 3.0})
+    torch.testing.assert_close(heavier - loss, 2 * F.cross_entropy(logits["b"][1:], torch.tensor([2])))
     loss, right = choice_loss(logits, torch.full((2, 2), ABSENT), heads)
     assert loss.item() == right.item() == 0
 
@@ -204,3 +207,26 @@ def test_the_oracles_sample_fits_its_questions(scenes: RenderedSet) -> None:
     boxes = scenes.rows[scenes.rows_by_picture[picture]]["box"]
     for box in sample["boxes"].numpy():
         assert np.abs(boxes - box).max(1).min() < 0.11 * 128
+
+
+def test_some_of_the_oracles_pictures_come_from_behind_the_autoencoder(
+    scenes: RenderedSet, toon_vae_folder: Path
+) -> None:
+    vae = load_vae(toon_vae_folder, CPU)
+    file = perception_oracle.decoded_pictures(scenes, vae, 5)
+    decoded = np.load(file)
+    with torch.no_grad():
+        x = torch.from_numpy(scenes.pictures[4].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+        expected = (vae.decode(vae.encode(x).latent_dist.mode()).sample[0].permute(1, 2, 0) + 1) * 127.5
+    assert np.abs(decoded[4] - expected.clamp(0, 255).numpy()).mean() < 2  # bfloat16
+    source = perception_oracle.OracleSource(scenes, fewest=60, seed=0, decoded=file)
+    seen = [source[index]["picture"].numpy() for index in range(60)]
+    redrawn = [any(np.array_equal(picture, one) for one in decoded) for picture in seen]
+    assert 5 < sum(redrawn) < 30
+    assert all(
+        behind or any(np.array_equal(picture, one) for one in scenes.pictures)
+        for picture, behind in zip(seen, redrawn, strict=True)
+    )
+    before = file.stat().st_mtime_ns
+    assert perception_oracle.decoded_pictures(scenes, vae, 5) == file
+    assert file.stat().st_mtime_ns == before

@@ -43,7 +43,10 @@ class LookReading:
 
 @dataclass(frozen=True)
 class OracleReader:
-    """The oracle from its folder of weights. Pictures are uint8 RGB; other sizes than 128 px are scaled for it."""
+    """The oracle from its folder of weights. Pictures are uint8 RGB; other sizes than 128 px are scaled for it.
+
+    Each answer is the mean of the odds that it reads off the picture and off its mirror image.
+    """
 
     folder: Path
 
@@ -53,11 +56,11 @@ class OracleReader:
 
     @torch.no_grad()
     def scenes(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> list[SceneReading]:
-        return [
-            reading
-            for start in range(0, len(pictures), BATCH)
-            for reading in _scene_readings(self.net.scene(scaled(to_tensor(pictures[start : start + BATCH]), SIDE)))
-        ]
+        readings = []
+        for start in range(0, len(pictures), BATCH):
+            x = scaled(to_tensor(pictures[start : start + BATCH]), SIDE)
+            readings += _scene_readings(mean_odds(self.net.scene(x), self.net.scene(x.flip(-1))))
+        return readings
 
     @torch.no_grad()
     def looks(
@@ -70,15 +73,20 @@ class OracleReader:
             part = places[start : start + BATCH]
             x = to_tensor(pictures[[picture for picture, _ in part]])
             crops = crop_boxes(x, torch.tensor([box for _, box in part], dtype=torch.float32), self.net.look.side)
-            odds = {name: logits.softmax(1).numpy() for name, logits in self.net.look(crops).items()}
+            odds = mean_odds(self.net.look(crops), self.net.look(crops.flip(-1)))
             for row, (picture, _) in enumerate(part):
-                answers[picture].append(LookReading({name: values[row] for name, values in odds.items()}))
+                answers[picture].append(LookReading({name: values[row].numpy() for name, values in odds.items()}))
         return answers
 
 
-def _scene_readings(logits: Mapping[str, Tensor]) -> list[SceneReading]:
-    best = {name: logits[name].argmax(1).tolist() for name in SCENE_HEADS}
+def mean_odds(seen: Mapping[str, Tensor], mirrored: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "b values"]]:
+    """The mean of two readings' odds, from their logits by question."""
+    return {name: (seen[name].softmax(1) + mirrored[name].softmax(1)) / 2 for name in seen}
+
+
+def _scene_readings(odds: Mapping[str, Tensor]) -> list[SceneReading]:
+    best = {name: odds[name].argmax(1).tolist() for name in SCENE_HEADS}
     return [
         SceneReading({name: SCENE_HEADS[name][best[name][row]] for name in SCENE_HEADS})
-        for row in range(len(logits["place"]))
+        for row in range(len(odds["place"]))
     ]

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import UInt8
 from PIL import Image
 
 from inkcast.assets import toon_weights
@@ -36,8 +34,8 @@ from inkcast.events import Progress, Report, unheard
 from inkcast.files import replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.sdxl.backbone import Backbone, load_backbone
+from inkcast.training.latents import redrawn
 from inkcast.vision.clip import ClipVision, PictureEncoder, ToonJudge
-from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import ToonFaces
 
@@ -137,21 +135,10 @@ def accuracies(
     return {item.name: {"right": item.right, "chance": item.chance, "count": item.count} for item in found}
 
 
-@torch.no_grad()
-def redrawn(base: Backbone, pictures: UInt8[np.ndarray, "n h w 3"], batch: int = 16) -> UInt8[np.ndarray, "n h w 3"]:
-    """What the autoencoder makes of pictures (the latents' mode)."""
-    parts = []
-    for start in range(0, len(pictures), batch):
-        x = to_tensor(pictures[start : start + batch]).to(base.device, base.vae.dtype) * 2 - 1
-        decoded = base.vae.decode(base.vae.encode(x).latent_dist.mode()).sample
-        parts.append(((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu())
-    return rearrange(torch.cat(parts), "n c h w -> n h w c").numpy()
-
-
 def measure_autoencoder(base: Backbone, oracle: OracleReader, truths: Sequence[Truth], folder: Path) -> dict[str, Any]:
     """The mean PSNR over unseen renders, and what the oracle still reads off the decoded ones."""
     pictures = np.stack([truth.rendering.image for truth in truths])
-    decoded = redrawn(base, pictures)
+    decoded = redrawn(base.vae, pictures)
     error = ((pictures.astype(np.float64) - decoded) ** 2).mean((1, 2, 3)).clip(min=1e-3)
     save_png(Image.fromarray(grid(np.concatenate([pictures[:8], decoded[:8]]), 8)), folder / "autoencoder.png")
     psnr = float((10 * np.log10(255**2 / error)).mean())

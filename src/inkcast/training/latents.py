@@ -15,6 +15,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import UInt8
 from numpy.lib.format import open_memmap
 from rich.console import Console
 from rich.progress import Progress as Bars
@@ -31,6 +33,7 @@ from inkcast.toon.renderer import render
 from inkcast.toon.world import Scene
 from inkcast.training.loading import be_modest
 from inkcast.training.objective import generator
+from inkcast.vision.crops import to_tensor
 
 FACTS = "cache.json"
 ARRAYS = ("latents", "tokens", "subjects")
@@ -170,6 +173,17 @@ def start(folder: Path, plan: Plan, vae: Any) -> int:
 def covered(masks: Tensor, side: int) -> Tensor:
     """bool [b, h, w] to uint8 [b, side, side]: how much of each cell is True, 255 being all of it."""
     return (F.adaptive_avg_pool2d(masks.float(), side) * 255).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def redrawn(vae: Any, pictures: UInt8[np.ndarray, "n h w 3"], batch: int = 16) -> UInt8[np.ndarray, "n h w 3"]:
+    """What the autoencoder makes of pictures (the posterior's mean)."""
+    parts = []
+    for start in range(0, len(pictures), batch):
+        x = to_tensor(pictures[start : start + batch]).to(vae.device, vae.dtype) * 2 - 1
+        decoded = vae.decode(vae.encode(x).latent_dist.mode()).sample.float()
+        parts.append(((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+    return rearrange(torch.cat(parts), "n c h w -> n h w c").numpy()
 
 
 @torch.no_grad()
