@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inkcast.evaluation.stories import parse_cast
-from inkcast.story.parser import ParsedStory, parse_story
+from inkcast.story.parser import CastName, ParsedStory, parse_story
 
 
 def read(language: str, cast: str, text: str) -> ParsedStory:
@@ -127,3 +127,24 @@ def test_a_dash_opens_a_turn_within_a_line() -> None:
 def test_single_marks_that_never_close_are_read_in_linear_time() -> None:
     parsed = read("en", "Ann (she)", "Ann said 'twas 'em 'n 'bout " * 3000)
     assert parsed.script.panels
+
+
+@pytest.mark.parametrize(
+    ("story", "description"),
+    [
+        ("Ruth climbs. Her daughter Mina waits. Joe waves. Ruth hugs her daughter.", "Ruth hugs Mina."),
+        ("Ruth climbs. Her daughter, Mina, waits. Joe waves. Ruth hugs her daughter.", "Ruth hugs Mina."),
+        ("Joe and his sister Ruth walk. Mina waves. Joe calls his sister.", "Joe calls Ruth."),
+        ("Joe and his sister Ruth walk. Mina calls her sister.", "Mina calls Mina's sister."),
+    ],
+)
+def test_a_relative_who_was_named_once_is_known_from_then_on(story: str, description: str) -> None:
+    parsed = parse_story(story, [CastName("Ruth", "she"), CastName("Mina", "she"), CastName("Joe", "he")])
+    assert parsed.script.panels[-1].description == description
+    assert not [w for w in parsed.warnings if "nobody of the cast" in w.message]
+
+
+def test_whoever_is_called_in_speech_has_appeared() -> None:
+    parsed = parse_story('"Biscuit, come here!" said Ann.', [CastName("Ann", "she"), CastName("Biscuit")])
+    assert [one.name for one in parsed.script.panels[0].characters] == ["Ann", "Biscuit"]
+    assert parsed.warnings == ()

@@ -242,3 +242,25 @@ def test_the_suffix_chooses_the_importer() -> None:
     assert import_story(board(), "a/b.JSON", []).script.title == "狮子"
     assert import_story("# T\n\nBo runs.", "x.md", [BO]).script.title == "T"
     assert import_story("# T\n\nBo runs.", "x.txt", [BO]).script.title == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("The Keeper\n\nAnn Lee walks. Bo waves.", "The Keeper"),
+        ("\n  Der Turm  \n \n\nAnn Lee geht.", "Der Turm"),
+        ("第一章 灯塔\n\nAnn Lee 来了。", "第一章 灯塔"),
+        ("The Keeper\nAnn Lee walks.", ""),
+        ("Ann Lee walks.\n\nBo waves.", ""),
+        ("Ann Lee walks home\n\nBo waves\n\nThe end", ""),
+        ("Ann Lee: hello\n\nBo waves.", ""),
+        ("A first line that goes on and on with many more words than any title has\n\nAnn Lee walks.", ""),
+    ],
+)
+def test_a_line_above_a_plain_story_is_its_title(text: str, title: str) -> None:
+    parsed = import_story(text, "story.txt", [ANN, BO])
+    assert parsed.script.title == title
+    made = [parsed.text[a:b] for a, b in parsed.sources]
+    told = "".join(made) if not title else title + "".join(made)
+    assert "".join(told.split()) == "".join(text.split())
+    assert all(panel.caption.strip() in text for panel in parsed.script.panels)

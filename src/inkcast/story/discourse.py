@@ -43,6 +43,7 @@ class Discourse:
     alone: bool = False
     speaker: int | None = None  # who spoke in the unit before, if it was a quotation
     stranger: tuple[Gender, ...] = ()  # somebody outside the cast who acted last
+    relatives: dict[tuple[int, str], int] = field(default_factory=dict)  # whose "daughter" has which name
 
     def advance(self) -> None:
         self.unit += 1
@@ -114,6 +115,7 @@ class Discourse:
 class _Resolver:
     text: str
     talk: Discourse
+    mentions: Sequence[Mention]
     references: list[Reference] = field(default_factory=list)
     acting: tuple[int, ...] = ()  # the subject of the clause, or of the one before until it has its own
     own: tuple[int, ...] = ()  # the subject of this clause
@@ -128,7 +130,7 @@ class _Resolver:
                 if other.kind == "name" and not other.owner
                 for m in other.members
             }
-            reference = self._answer(mention, tuple(later))
+            reference = self._introduced(mention) or self._answer(mention, tuple(later))
             if self._is_strange(reference):
                 self.stranger = mention.genders
             if self._is_subject(reference):
@@ -241,12 +243,36 @@ class _Resolver:
         excluded = talk.many(0, mention.among, self.acting) if other else ()
         return Reference(mention, excluded or (() if mention.role == "object" else talk.many(0, mention.among)))
 
+    def _introduced(self, mention: Mention) -> Reference | None:
+        """ "Her daughter Mina": who that is from now on; the name itself is the mention that counts."""
+        following = next((m for m in self.mentions if m.start >= mention.end), None)
+        if mention.kind != "kin" or following is None or following.kind != "name" or following.owner:
+            return None
+        after = self.text[mention.end : following.end + 1]
+        if not re.match(r"\s+\w|\s*,\s*[^,]+,$", after) or len(following.members) != 1:
+            return None
+        words = self.text[mention.start : mention.end].lower().split()
+        owner = self._owner(_owner_genders(words[0], self.talk.lexicon), following.members)
+        if owner is None:
+            return None
+        known = self._relative(mention)
+        self.talk.relatives[owner, words[-1]] = following.members[0]
+        said_once = known.members == following.members and "," not in after
+        return known if said_once else Reference(mention, (), owners=(owner,))
+
+    def _owner(self, genders: Sequence[Gender], excluded: Sequence[int] = ()) -> int | None:
+        """Whose relative is spoken of: whoever acts, else the one a pronoun would mean."""
+        owner, _ = self.talk.one(genders, excluded, subject=not self.own)
+        return next((m for m in self.acting if self.talk.known(m, genders) and m not in excluded), owner)
+
     def _relative(self, mention: Mention) -> Reference:
-        """The member who is somebody's "sister" or "uncle": so called by name or title, or of the same surname."""
+        """The member who is somebody's "sister" or "uncle": told before, so called by name or title, or of the same
+        surname."""
         words = self.text[mention.start : mention.end].lower().split()
         genders = _owner_genders(words[0], self.talk.lexicon)
-        owner, _ = self.talk.one(genders, (), subject=not self.own)
-        owner = next((m for m in self.acting if self.talk.known(m, genders)), owner)
+        owner = self._owner(genders)
+        if owner is not None and (owner, words[-1]) in self.talk.relatives:
+            return Reference(mention, (self.talk.relatives[owner, words[-1]],))
         is_told = genders != ("they",) and (genders or words[0] in self.talk.lexicon.possession.articles)
         owners = (owner,) if owner is not None and is_told else ()
         others = [m for m in range(len(self.talk.cast)) if m != owner and self.talk.known(m, mention.genders)]
@@ -303,7 +329,7 @@ def resolve(
     text: str, mentions: Sequence[Mention], clauses: Sequence[tuple[int, int]], talk: Discourse
 ) -> tuple[Reference, ...]:
     """Answers the mentions of one unit in order and lets `talk` remember them."""
-    resolver = _Resolver(text, talk)
+    resolver = _Resolver(text, talk, mentions)
     for start, end in _joined(text, mentions, clauses, talk.lexicon):
         resolver.clause([mention for mention in mentions if start <= mention.start < end])
     talk.stranger = resolver.stranger

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inkcast.errors import MissingExtraError, StoryError
+from inkcast.story.importers.plain import import_plain
 from inkcast.story.lexicon import Lexicon, detect_language, load_lexicon
 from inkcast.story.llm_rules import INSTRUCTIONS, complaints, request
 from inkcast.story.names import CastName
-from inkcast.story.parser import ParsedStory, Warning, clean_story, parse_story
+from inkcast.story.parser import ParsedStory, Warning, clean_story
 from inkcast.story.script import Script
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def parse_story_with(
         CastError: a cast name is empty, too long or there twice.
         MissingExtraError: pydantic-ai is not installed.
     """
-    offline = parse_story(text, cast, language=language)
+    offline = import_plain(text, cast, language=language)
     lexicon = load_lexicon(language or detect_language(text))
     name = model if isinstance(model, str) else model.model_name
     agent = _make_agent(make_model(model, seconds) if isinstance(model, str) else model, cast, lexicon, retries)
@@ -67,7 +68,8 @@ def parse_story_with(
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         note = Warning("", f"the language model '{name}' gave no usable script ({reason}); parsed offline instead")
         return replace(offline, warnings=(note, *offline.warnings))
-    return ParsedStory(script, (), (), offline.text)
+    title = script.title or offline.script.title
+    return ParsedStory(script.model_copy(update={"title": title}), (), (), offline.text)
 
 
 def make_model(name: str, seconds: float = SECONDS) -> Model:

@@ -130,7 +130,7 @@ class PanelMaker:
         members = list(dict.fromkeys([*speakers, *shown, *called]))
         self._add(unit.start, unit.end, picture, members, caption=caption, lines=lines)
         self.dialogue.spoken(speakers, called or tuple(member for member in shown if member not in speakers))
-        self.met.update(speakers)
+        self.met.update(members)
 
     def _called(self, unit: Unit) -> tuple[int, ...]:
         """Members addressed by name inside the unit's quotations."""

@@ -25,8 +25,8 @@ from inkcast.app.safety import check_script, check_words
 from inkcast.errors import PageError, UsageError
 from inkcast.images import open_picture
 from inkcast.page.options import PageOptions
+from inkcast.story.importers import import_plain
 from inkcast.story.names import CastName
-from inkcast.story.parser import parse_story
 from inkcast.story.script import dump_script
 from inkcast.story.styles import get_style
 
@@ -147,7 +147,7 @@ def create(caller: Caller, fields: ProjectFields) -> Project:
     script = fields.script
     if script is None and fields.story.strip():
         entries = [caller.library.entry(name) for name in fields.cast]
-        script = parse_story(fields.story, [CastName(one.name, one.pronouns, one.aliases) for one in entries]).script
+        script = import_plain(fields.story, [CastName(one.name, one.pronouns, one.aliases) for one in entries]).script
     if script is not None:
         check_script(script)
     return caller.projects.create(

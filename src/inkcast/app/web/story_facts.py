@@ -19,7 +19,8 @@ def read_story(studio: Studio, user: User, text: str, names: list[str], model: s
     """The story by rules, or by a language model that this studio allows."""
     from inkcast.app.allowed import check_llm
     from inkcast.app.safety import check_words
-    from inkcast.story.parser import CastName, parse_story
+    from inkcast.story.importers import import_plain
+    from inkcast.story.parser import CastName
 
     if not names:
         raise UsageError("nobody is chosen for this story: tick who is in it, or add characters in the tab Cast")
@@ -28,7 +29,7 @@ def read_story(studio: Studio, user: User, text: str, names: list[str], model: s
     entries = [library.entry(name) for name in names]
     cast = [CastName(entry.name, entry.pronouns, entry.aliases) for entry in entries]
     if not model.strip():
-        return parse_story(text, cast)
+        return import_plain(text, cast)
     from inkcast.story.llm import parse_story_with
 
     check_llm(model.strip(), studio)

@@ -158,8 +158,8 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         projects = studio.projects(user)
         parsed = read_story(studio, user, text, names, model)
         projects.set_story(project, text)
-        before = projects.get(project).script
-        changed = projects.set_script(project, parsed.script.model_copy(update={"title": before.title}))
+        title = projects.get(project).script.title or parsed.script.title
+        changed = projects.set_script(project, parsed.script.model_copy(update={"title": title}))
         return [warnings_of(parsed, changed), rows(changed, parsed), bump()]
 
     @told

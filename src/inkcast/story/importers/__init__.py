@@ -1,4 +1,4 @@
-"""Stories written for other programs: AnyStory storyboards, Fountain screenplays, Markdown."""
+"""Stories as files: plain text, AnyStory storyboards, Fountain screenplays, Markdown."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import PurePath
 from inkcast.story.importers.any_story import import_storyboard
 from inkcast.story.importers.fountain import import_fountain
 from inkcast.story.importers.markdown import import_markdown
+from inkcast.story.importers.plain import import_plain
 from inkcast.story.names import CastName
-from inkcast.story.parser import ParsedStory, parse_story
+from inkcast.story.parser import ParsedStory
 
-__all__ = ["IMPORTERS", "import_fountain", "import_markdown", "import_story", "import_storyboard"]
+__all__ = ["IMPORTERS", "import_fountain", "import_markdown", "import_plain", "import_story", "import_storyboard"]
 
 Importer = Callable[..., ParsedStory]
 IMPORTERS: Mapping[str, Importer] = {
@@ -28,5 +29,5 @@ def import_story(text: str, name: str, cast: Sequence[CastName], *, language: st
 
     Raises StoryError and CastError like `parse_story`, and StoryError for a file that is not what its suffix says.
     """
-    importer = IMPORTERS.get(PurePath(name).suffix.lower(), parse_story)
+    importer = IMPORTERS.get(PurePath(name).suffix.lower(), import_plain)
     return importer(text, cast, language=language)

@@ -1,0 +1,41 @@
+"""Plain text: a title on a line of its own, then the story."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from inkcast.story.names import CastName
+from inkcast.story.parser import ParsedStory, clean_story, parse_story
+
+LONGEST_TITLE = 12  # words, or signs where words are not spaced
+_SENTENCE_END = r"[.!?…。！？]"
+_NO_TITLE = re.compile(rf"[\"“”„«»「」『』:：;,，、]|{_SENTENCE_END}\s*$|\s[-–—]\s*$|^[-–—#*]")
+
+
+def import_plain(text: str, cast: Sequence[CastName], *, language: str | None = None) -> ParsedStory:
+    """Like `parse_story`; a title above the story is the script's title and no panel."""
+    text = clean_story(text)
+    title, start = split_title(text)
+    if not title:
+        return parse_story(text, cast, language=language)
+    parsed = parse_story(text[start:], cast, language=language)
+    sources = tuple((start + a, start + b) for a, b in parsed.sources)
+    return replace(parsed, script=parsed.script.model_copy(update={"title": title}), sources=sources, text=text)
+
+
+def split_title(text: str) -> tuple[str, int]:
+    """The title and where the story begins; ("", 0) without one.
+
+    A title is a short first line that ends as no sentence does, with an empty line below it and sentences that do end
+    after that.
+    """
+    match = re.match(r"\s*(?P<title>[^\n]*\w[^\n]*?)[^\S\n]*\n(?:[^\S\n]*\n)+(?P<story>(?=\S).*)", text, re.DOTALL)
+    if match is None or _NO_TITLE.search(match["title"]):
+        return "", 0
+    words = re.findall(r"[぀-ヿ㐀-鿿]|\w+", match["title"])
+    paragraph = re.split(r"\n\s*\n", match["story"], maxsplit=1)[0].rstrip()
+    if len(words) > LONGEST_TITLE or not re.search(rf"{_SENTENCE_END}[\"'”’»«“」』)\]]*$", paragraph):
+        return "", 0
+    return match["title"], match.start("story")
