@@ -9,6 +9,7 @@
      ├─ WeightsError        weights whose names, shapes or digest do not fit
      ├─ EngineError         a method asked for something it cannot do
      ├─ PageError           layout, lettering, fonts, templates
+     │   └─ LetterError     a letter that no font has
      ├─ OutputError         a folder or file that cannot be written
      ├─ TrainingError       recipes, data and checkpoints of training
      ├─ StudioError         accounts, projects and jobs of the studio
@@ -61,6 +62,14 @@ class EngineError(InkcastError):
 
 class PageError(InkcastError):
     pass
+
+
+class LetterError(PageError):
+    """A letter that no font has; `where` leads to its text in the script: ("panels", 0, "caption")."""
+
+    def __init__(self, message: str, where: tuple[str | int, ...]) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 class OutputError(InkcastError):

@@ -52,8 +52,8 @@ def run(*arguments: str, story: str) -> Result:
             HEAD.replace("Ann Lee", "Anne Lee"),
             "shows 'Anne Lee', who is not in the cast: did you mean 'Ann Lee'?",
         ),
-        (SAID + "'hi \U00012000'}\n", "panel 1, line 1: no font has '\U00012000' (U+12000) of 'hi \U00012000'"),
-        (HEAD + "    caption: '\U00016f00'\n", "panel 1, caption: no font has"),
+        (SAID + "'hi \U00012000'}\n", "line 6: panel 1, balloon 1: no font has '\U00012000' (U+12000) of 'hi"),
+        (HEAD + "    caption: '\U00016f00'\n", "'story.yaml' line 5: panel 1, caption: no font has"),
         (SAID + f"'{'word ' * 3000}'}}\n", "panel 1 holds 15000 letters"),
     ],
 )

@@ -141,7 +141,7 @@ def test_many_scripts_are_printed_with_the_shipped_fonts(language: str, text: st
 @pytest.mark.parametrize("letter", ["\U00012000", "\U0010abcd"])
 def test_a_letter_no_font_has_is_named_with_its_place(letter: str, tmp_path: Path) -> None:
     script = Script(panels=(Panel(description="p"), Panel(description="p", dialogue=(Line(text=f"a {letter} b"),))))
-    message = f"panel 2, line 1: no font has '{letter}' \\(U\\+{ord(letter):X}\\) of 'a {letter} b'"
+    message = f"panel 2, balloon 1: no font has '{letter}' \\(U\\+{ord(letter):X}\\) of 'a {letter} b'"
     with pytest.raises(PageError, match=message):
         _write(script, tmp_path / "c.pdf")
 

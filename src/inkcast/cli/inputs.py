@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inkcast.errors import BaseModelError, CastError, StoryError, UsageError
+from inkcast.errors import BaseModelError, CastError, LetterError, StoryError, UsageError
 from inkcast.files import shown
 
 if TYPE_CHECKING:
@@ -48,6 +49,20 @@ def decoded(data: bytes, source: str) -> str:
     if not text.strip():
         raise StoryError(f"the story {shown(source)} is empty: write at least one sentence")
     return text
+
+
+@contextmanager
+def naming_lines(source: Path | None) -> Iterator[None]:
+    """Says of a letter that no font has on which line of the script `source` it stands."""
+    try:
+        yield
+    except LetterError as error:
+        if source is None:
+            raise
+        from inkcast.story.script_file import script_line
+
+        line = script_line(source, error.where)
+        raise LetterError(f"{shown(source)} line {line}: {error}", error.where) from error
 
 
 def gather_cast(entries: Sequence[str]) -> tuple[Character, ...]:

@@ -78,7 +78,7 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comic at --out.")] = False,
 ) -> None:
     """Draw a comic from a story and a cast."""
-    from inkcast.cli.inputs import SCRIPTS, gather_cast, lora_of
+    from inkcast.cli.inputs import SCRIPTS, gather_cast, lora_of, naming_lines
     from inkcast.cli.story import read_parsed
     from inkcast.drawing.choices import Drawing
     from inkcast.drawing.reading import check_people
@@ -93,8 +93,9 @@ def make(
     parsed = read_parsed(story, tuple(CastName(one.name, one.pronouns, one.aliases) for one in characters), llm)
     check_length(parsed, story)
     notes = [str(warning) for warning in parsed.warnings]
-    if Path(story).suffix.lower() in SCRIPTS:
-        notes += check_people(parsed.script, characters, Path(story))
+    script = Path(story) if Path(story).suffix.lower() in SCRIPTS else None
+    if script is not None:
+        notes += check_people(parsed.script, characters, script)
     drawing = Drawing(
         engine=engine,
         base=base,
@@ -111,7 +112,7 @@ def make(
         loras=tuple(map(lora_of, lora or ())),
         save_routes=save_routes,
     )
-    with showing_progress() as report:
+    with showing_progress() as report, naming_lines(script):
         from inkcast.comic import draw_comic
         from inkcast.drawing.enrolling import LibraryShelf
 

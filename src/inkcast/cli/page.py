@@ -46,8 +46,10 @@ def page(
     template: Template = None,
 ) -> None:
     """Letter and lay out a finished comic again, without drawing."""
+    from inkcast.cli.inputs import naming_lines
     from inkcast.redrawing import letter_again
 
     changes = page_choices(layout=layout, size=page_size, language=language, dpi=dpi, bleed=bleed, template=template)
-    letter_again(folder, script, changes)
+    with naming_lines(script):
+        letter_again(folder, script, changes)
     typer.echo(str(folder))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import typst
 from fontTools.ttLib import TTFont, TTLibError
 
-from inkcast.errors import PageError
+from inkcast.errors import LetterError
 from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
 from inkcast.page.translation import caption_text, effect_texts, line_text, title_text
@@ -24,32 +26,44 @@ _PLAIN = frozenset(
 def needs_system_fonts(script: Script, options: PageOptions) -> bool:
     """Whether some letter is in no font of this package but in one of the machine.
 
-    Raises PageError for letters in none.
+    Raises LetterError for letters in none.
     """
-    wanted: dict[str, tuple[str, str]] = {}
-    for where, text in _texts(script, options):
-        for char in clean(text):
+    wanted: dict[str, Text] = {}
+    for text in _texts(script, options):
+        for char in clean(text.words):
             if char not in _PLAIN and not _invisible(char):
-                wanted.setdefault(char, (where, text))
+                wanted.setdefault(char, text)
     missing = [char for char in wanted if ord(char) not in shipped()] if wanted else []
     for char in missing:
         if ord(char) not in _installed():
-            where, text = wanted[char]
-            raise PageError(
-                f"{where}: no font has '{char}' (U+{ord(char):04X}) of '{_short(text)}': "
-                "install one that has it (the Noto fonts cover most scripts) or change the text"
+            text = wanted[char]
+            raise LetterError(
+                f"{text.name}: no font has '{char}' (U+{ord(char):04X}) of '{_short(text.words)}': "
+                "install one that has it (the Noto fonts cover most scripts) or change the text",
+                text.where,
             )
     return bool(missing)
 
 
-def _texts(script: Script, options: PageOptions) -> list[tuple[str, str]]:
-    found = [("title", title_text(script, options)[0])] if options.title else []
-    for number, panel in enumerate(script.panels, start=1):
-        found.append((f"panel {number}, caption", caption_text(panel, options)[0]))
-        for index, line in enumerate(panel.dialogue, start=1):
-            found.append((f"panel {number}, line {index}", line_text(line, options)[0]))
-        found += [(f"panel {number}, effect", text) for text, _ in effect_texts(panel, options)]
-    return found
+@dataclass(frozen=True)
+class Text:
+    """Words on a page: what a person calls them, and where they stand in the script."""
+
+    name: str
+    words: str
+    where: tuple[str | int, ...]
+
+
+def _texts(script: Script, options: PageOptions) -> Iterator[Text]:
+    if options.title:
+        yield Text("title", title_text(script, options)[0], ("title",))
+    for number, panel in enumerate(script.panels):
+        name, where = f"panel {number + 1}", ("panels", number)
+        yield Text(f"{name}, caption", caption_text(panel, options)[0], (*where, "caption"))
+        for index, line in enumerate(panel.dialogue):
+            yield Text(f"{name}, balloon {index + 1}", line_text(line, options)[0], (*where, "dialogue", index))
+        for index, (effect, _) in enumerate(effect_texts(panel, options)):
+            yield Text(f"{name}, effect", effect, (*where, "effects", index))
 
 
 def _invisible(char: str) -> bool:
