@@ -14,11 +14,9 @@ from tests.app.jobs_kit import Desk
 
 import inkcast.drawing.easel as easel_module
 from inkcast.app.jobs import DrawComic, Job, LearnIdentity
-from inkcast.app.work.easels import leaner, out_of_memory
 from inkcast.app.work.previews import fit_colours
 from inkcast.app.worker import worker_thread
 from inkcast.drawing.choices import Drawing
-from inkcast.errors import EngineError
 from inkcast.sampling.sampler import Step
 from inkcast.sdxl.attention import AttentionTrace
 from inkcast.sdxl.backbone import load_backbone
@@ -79,15 +77,3 @@ def test_a_preview_looks_like_the_picture() -> None:
     true = np.asarray(Image.fromarray(pixels).resize((32, 32)), dtype=float)
     assert np.corrcoef(seen.ravel(), true.ravel())[0, 1] > 0.8
     assert np.abs(seen - true).mean() < 40
-
-
-def test_memory_is_saved_once_then_said_clearly() -> None:
-    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert out_of_memory(MemoryError())
-    assert not out_of_memory(RuntimeError("shape mismatch"))
-    spare = leaner(Drawing(base="x"), "cuda:0")
-    assert spare.low_vram
-    with pytest.raises(EngineError, match="the GPU, even with parts moved off it"):
-        leaner(spare, "cuda:0")
-    with pytest.raises(EngineError, match="this machine's memory"):
-        leaner(Drawing(base="x"), "cpu")

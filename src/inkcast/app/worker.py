@@ -19,8 +19,9 @@ from inkcast.app.settings import studio_settings
 from inkcast.app.store import AppStore
 from inkcast.app.tables import JobRow, PreviewRow
 from inkcast.app.work.drawing import DrawingWork
-from inkcast.app.work.easels import Easels, LoadedEasels, out_of_memory
+from inkcast.app.work.easels import Easels, LoadedEasels
 from inkcast.app.work.learning import LearningWork
+from inkcast.app.work.memory import out_of_memory
 from inkcast.app.work.watch import LostError, StoppedError, Watch
 from inkcast.errors import InkcastError, OutputError, StudioError
 

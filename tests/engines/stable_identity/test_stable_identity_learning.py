@@ -10,6 +10,7 @@ import torch
 from tests import tiny
 from tests.engines.stable_identity.people import ANN, ANN_HERE, FAME, Stare, person
 
+import inkcast.engines.stable_identity.learn as learn_module
 from inkcast.cast.character import Character, Identity
 from inkcast.engines.engine import PanelPrompt, Style
 from inkcast.engines.stable_identity.engine import StableIdentity
@@ -91,6 +92,23 @@ def test_a_resumed_learning_is_the_uninterrupted_one(backbone: Backbone, tmp_pat
     assert not file.exists()
 
 
+def test_a_learning_that_is_killed_goes_on_from_what_was_last_written(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_module, "KEPT_EVERY", 2)
+    file, left = tmp_path / "ann.safetensors", tmp_path / "left.safetensors"
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 3:
+            left.write_bytes(file.read_bytes())  # what a kill at this moment would leave
+
+    whole = engine_on(backbone, report=watch).learn(person(), checkpoint=file)
+    steps: list[Event] = []
+    again = engine_on(backbone, report=steps.append).learn(person(), checkpoint=left, resume=True)
+    assert steps == [Progress("learning", done, 3) for done in (2, 3)]
+    assert all(torch.equal(again.tensors[name], whole.tensors[name]) for name in ("text_encoder", "text_encoder_2"))
+
+
 def test_learning_reads_what_drawing_reads(backbone: Backbone) -> None:
     """The same hidden layers, pooled words and sizes, unlike the published code."""
     engine = engine_on(backbone, Learning(steps=1, views=1, depth=2))
@@ -162,7 +180,7 @@ def test_checkpointing_changes_nothing_but_memory(backbone: Backbone) -> None:
 
 def test_offloaded_bases_are_not_learned_on(backbone: Backbone) -> None:
     backbone.unet._hf_hook = object()
-    with pytest.raises(EngineError, match="cannot be learned with --low-vram: first  inkcast identity learn 'Ann'"):
+    with pytest.raises(EngineError, match="tab Cast, or by  inkcast identity learn 'Ann' --low-memory"):
         learner_on(backbone)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from inkcast.app.projects_rows import current_document, save_document
 from inkcast.app.safety import check_picture, check_words
 from inkcast.app.store import AppStore, get_file, put_file
 from inkcast.app.tables import CandidateRow, JobRow, ProjectRow
-from inkcast.app.work.easels import Easels, leaner, out_of_memory
+from inkcast.app.work.easels import Easels
+from inkcast.app.work.memory import leaner, sparing
 from inkcast.app.work.order import Order, Turn, character_of, panels_by_turn
 from inkcast.app.work.watch import LostError, Watch
 from inkcast.cast.archive import unpack_character
@@ -57,6 +58,7 @@ class DrawingWork:
     watch: Watch
     _open: ExitStack = field(default_factory=ExitStack)
     _drawing: Drawing | None = None  # where memory ran out, the leaner choices
+    _device: str = ""  # where the easel draws
     _active: Engine | None = None  # whose parts are in the base
 
     @cached_property
@@ -95,7 +97,15 @@ class DrawingWork:
         return self.order.turns or tuple(Turn(panel.id) for panel in document.panels)
 
     def enrol(self, document: Document) -> dict[str, str]:
-        """Encodes everybody whom a panel to draw shows; answers with the digests of their identities, by id."""
+        """Encodes everybody whom a panel to draw shows; answers with the digests of their identities, by id.
+
+        Raises:
+            EngineError: memory runs out, with parts moved off the GPU too.
+        """
+        advice = "choose a smaller base, another engine, or fewer and smaller pictures of each character"
+        return sparing(partial(self._enrol, document), partial(self._spare, document, "encoding the cast", advice))
+
+    def _enrol(self, document: Document) -> dict[str, str]:
         self.watch.tell(stage="load", panels=len(self.turns(document)), step=0, steps=0)
         easel = self._easel(document)
         wanted = {turn.panel for turn in self.turns(document)}
@@ -122,22 +132,21 @@ class DrawingWork:
         index = next(number for number, panel in enumerate(document.panels) if panel.id == turn.panel)
         place = self.turns(document).index(turn)
         self.watch.tell(stage="panels", panel=index + 1, panels_done=place, step=0, panel_since=time.time())
-        try:
-            return self._paint(document, enrolled, turn, index)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            easel = self._easel(document)
-            self._drawing = leaner(easel.drawing, easel.drawing.device)
+        advice = "choose a smaller base or another layout (smaller panels); finished panels are kept"
+        return sparing(
+            partial(self._paint, document, enrolled, turn, index),
+            partial(self._spare, document, f"panel {index + 1}", advice),
+        )
+
+    def _spare(self, document: Document, what: str, advice: str) -> None:
+        """After memory ran out: what is loaded goes, and the next easel has parts moved off the GPU."""
+        from inkcast.sdxl.backbone import choose_device
+
+        drawing = self._drawing or Drawing(**document.drawing)
+        self._drawing = leaner(drawing, self._device or str(choose_device()), what, advice)
         self.close()
         self.easels.free()
-        self.watch.hear(Note("memory ran out: drawing on with parts of the model moved off the GPU, which is slower"))
-        try:
-            return self._paint(document, enrolled, turn, index)
-        except Exception as error:
-            if out_of_memory(error):
-                leaner(replace(self._drawing, low_vram=True), "cuda")  # raises what to do
-            raise
+        self.watch.hear(Note("memory ran out: going on with parts of the model moved off the GPU, which is slower"))
 
     def close(self) -> None:
         """Takes the engine's parts out of the base again."""
@@ -229,7 +238,9 @@ class DrawingWork:
 
     def _easel(self, document: Document) -> Easel:
         drawing = self._drawing or Drawing(**document.drawing)
-        return self.easels.get(drawing, self.watch.hear, self.watch.glimpse)
+        easel = self.easels.get(drawing, self.watch.hear, self.watch.glimpse)
+        self._device = easel.drawing.device
+        return easel
 
     def _plan(self, document: Document, easel: Easel) -> tuple[PlannedPanel, ...]:
         script = script_of(document)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inkcast.drawing.choices import Drawing
-from inkcast.errors import EngineError
 from inkcast.events import Report
 
 if TYPE_CHECKING:
@@ -66,27 +65,3 @@ class LoadedEasels:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch or Python says that memory ran out."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
-
-
-def leaner(drawing: Drawing, device: str) -> Drawing:
-    """The choices that need less memory: pictures are drawn one at a time already, so parts are moved off the GPU.
-
-    Raises:
-        EngineError: there is nothing left to save.
-    """
-    if drawing.low_vram or device.startswith("cpu"):
-        where = "this machine's memory" if device.startswith("cpu") else "the GPU, even with parts moved off it"
-        raise EngineError(
-            f"the panel does not fit into {where}: choose a smaller base or another layout (smaller panels), "
-            "end other programs, then retry; finished panels are kept"
-        )
-    return replace(drawing, low_vram=True)

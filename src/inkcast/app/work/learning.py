@@ -11,9 +11,11 @@ from inkcast.app.jobs_tasks import LearnIdentity, load_task
 from inkcast.app.store import AppStore, get_file
 from inkcast.app.tables import JobRow
 from inkcast.app.work.easels import Easels
+from inkcast.app.work.memory import sparing, too_large
 from inkcast.app.work.order import Order, character_of
 from inkcast.app.work.watch import Watch
 from inkcast.drawing.choices import Drawing
+from inkcast.events import Note
 
 if TYPE_CHECKING:
     from inkcast.cast.store import CastLibrary
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 ENGINE = "stable-identity"
 
 
-@dataclass(frozen=True)
+@dataclass
 class LearningWork:
     """`checkpoints` is a folder: a face that was paused goes on there, on machines that share it."""
 
@@ -31,9 +33,29 @@ class LearningWork:
     watch: Watch
     library: Callable[[str], CastLibrary]
     checkpoints: Path
+    _lean: bool = False  # memory ran out: less is kept of each step
 
     def learn(self) -> str:
-        """Keeps the identity; answers with the digest of the weights it is for."""
+        """Keeps the identity; answers with the digest of the weights it is for.
+
+        Raises:
+            EngineError: memory runs out, with less kept of each step too.
+        """
+        return sparing(self._learn, self._spare)
+
+    def _spare(self) -> None:
+        """After memory ran out: a step has one view already, so each keeps less, and the step is taken again."""
+        if self._lean:
+            raise too_large(
+                "learning this face",
+                "memory, even with less kept of each step",
+                "choose a smaller base; what is learned is kept",
+            )
+        self._lean = True
+        self.easels.free()
+        self.watch.hear(Note("memory ran out: learning on with less kept of each step, which is slower"))
+
+    def _learn(self) -> str:
         from inkcast.engines.stable_identity.engine import StableIdentity
 
         task = load_task(self.job.kind, self.job.task)
@@ -44,7 +66,7 @@ class LearningWork:
         self.watch.tell(stage="load", steps=task.steps, step=0)
         easel: Any = self.easels.get(Drawing(base=task.base, engine=ENGINE), self.watch.hear, self.watch.glimpse)
         loaded = easel.engine
-        learning = replace(loaded.learning, steps=task.steps)
+        learning = replace(loaded.learning, steps=task.steps, checkpointing=self._lean or loaded.learning.checkpointing)
         engine = StableIdentity(loaded.base, loaded.eyes, fame=loaded.fame, learning=learning, report=self.watch.hear)
         self.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.watch.tell(stage="learn")

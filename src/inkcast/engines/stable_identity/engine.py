@@ -103,8 +103,8 @@ class StableIdentity:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
         if hasattr(self.base.unet, "_hf_hook"):
             raise EngineError(
-                f"a face cannot be learned with --low-vram: first  inkcast identity learn {shown(character.name)} "
-                "--low-memory  with the same pictures"
+                "a face cannot be learned with --low-vram: first learn it in the studio's tab Cast, or by  "
+                f"inkcast identity learn {shown(character.name)} --low-memory  with the same pictures"
             )
         if self.eyes is None:
             raise EngineError(

@@ -29,6 +29,7 @@ from inkcast.sdxl.prompts import encode_texts
 
 _LOSS_SCALE = 2.0**12  # float16 alone: gradients of single words vanish in it otherwise
 _RUN, _STEP = "inkcast_learning", "inkcast_step"
+KEPT_EVERY = 25  # steps after which the state is written: a killed process loses no more
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -184,12 +185,15 @@ def _prompt(base: Backbone, template: str, who: CharacterId) -> MarkedPrompt:
 def learn(learner: Learner, watch: Callable[[int, float], None], checkpoint: Path | None = None) -> None:
     """Takes the steps that are left. `watch` hears of every step (number, loss); what it raises stops the learning.
 
-    When stopped, by that or by Ctrl-C, the state goes to `checkpoint`; when done, the file is removed.
+    When stopped, by that or by Ctrl-C, and every `KEPT_EVERY` steps, the state goes to `checkpoint`; when done, the
+    file is removed.
     """
     with still(learner.base, learner.learning.checkpointing):
         try:
             while learner.step < learner.learning.steps:
                 loss = learner.advance()
+                if checkpoint is not None and learner.step % KEPT_EVERY == 0:
+                    learner.save(checkpoint)
                 watch(learner.step, loss)
         except BaseException:
             if checkpoint is not None:
