@@ -148,3 +148,17 @@ def test_whoever_is_called_in_speech_has_appeared() -> None:
     parsed = parse_story('"Biscuit, come here!" said Ann.', [CastName("Ann", "she"), CastName("Biscuit")])
     assert [one.name for one in parsed.script.panels[0].characters] == ["Ann", "Biscuit"]
     assert parsed.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "place"),
+    [
+        ("They carried it home.", "home"),
+        ("She brought the lantern home.", "home"),
+        ("She carried her bag upstairs.", "upstairs"),
+        ("She watched the home team.", "beach"),
+    ],
+)
+def test_what_is_carried_does_not_hide_where_to(sentence: str, place: str) -> None:
+    parsed = parse_story(f"Ann and Bo play on the beach. {sentence}", [CastName("Ann", "she"), CastName("Bo", "he")])
+    assert parsed.script.panels[-1].place == place

@@ -74,7 +74,9 @@ def parse_story(text: str, cast: Sequence[CastName], *, language: str | None = N
     maker = PanelMaker(text, finder, lexicon, find_units(text, quotes, lexicon, _last_words(cast, lexicon)))
     maker.make()
     if cast and not maker.named:
-        names = ", ".join(member.name for member in cast[:6])
+        names = ", ".join(
+            member.name if len(member.name) <= _SHOWN else member.name[:_SHOWN] + "…" for member in cast[:6]
+        )
         raise StoryError(f"the story names nobody of the cast ({names}): use their names in it, or another cast")
     unread = "a quotation is opened but not closed; read to the end of its paragraph"
     notes = [Warning(text[position : position + _SHOWN], unread) for position in unclosed]

@@ -115,7 +115,9 @@ def _determiners(language: str) -> frozenset[str]:
 def _adverb(text: str, lexicon: Lexicon) -> str:
     verbs = "|".join(re.escape(verb) for verb in lexicon.place.adverb_verbs) or r"(?!)"
     adverbs = alternation(lexicon.place.adverbs, spaced=True).pattern
-    match = re.search(rf"(?<!\w)(?:{verbs})\w*\s+(?:back\s+)?(?P<adverb>{adverbs})", fold(text))
+    carried = alternation(tuple(form for forms in lexicon.pronouns.values() for form in forms.object), spaced=True)
+    thing = rf"(?:{carried.pattern}|{alternation(tuple(_determiners(lexicon.language)), spaced=True).pattern}\s+\w+)"
+    match = re.search(rf"(?<!\w)(?:{verbs})\w*\s+(?:{thing}\s+)?(?:back\s+)?(?P<adverb>{adverbs})", fold(text))
     return match["adverb"] if match else ""
 
 
