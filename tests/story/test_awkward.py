@@ -162,3 +162,34 @@ def test_whoever_is_called_in_speech_has_appeared() -> None:
 def test_what_is_carried_does_not_hide_where_to(sentence: str, place: str) -> None:
     parsed = parse_story(f"Ann and Bo play on the beach. {sentence}", [CastName("Ann", "she"), CastName("Bo", "he")])
     assert parsed.script.panels[-1].place == place
+
+
+RUN = """Ruth and Joe sat by the fire.
+
+"When I was young," said Ruth, "we sailed every day. The sea was our road.
+
+"But then the storms came.
+
+"And one day I met you."
+
+"I remember that," said Joe."""
+
+
+def test_a_quotation_over_several_paragraphs_has_one_speaker() -> None:
+    for story in (RUN, RUN.replace(' "', " “").replace('\n"', "\n“").replace('"', "”")):
+        parsed = parse_story(story, [CastName("Ruth", "she"), CastName("Joe", "he")])
+        speakers = [line.speaker for panel in parsed.script.panels for line in panel.dialogue]
+        assert speakers == ["Ruth", "Ruth", "Ruth", "Ruth", "Joe"]
+        assert parsed.warnings == ()
+
+
+def test_a_long_quotation_is_whose_it_ends_as_and_says_that_it_was_guessed() -> None:
+    story = 'Ruth met Joe.\n\n"We sailed.\n\n"Then came the storms," said Ruth.\n\n"Yes," said Joe.'
+    parsed = parse_story(story, [CastName("Ruth", "she"), CastName("Joe", "he")])
+    assert [panel.dialogue[0].speaker for panel in parsed.script.panels[1:]] == ["Ruth", "Ruth", "Joe"]
+    assert [str(w) for w in parsed.warnings] == ["it is not said who speaks; taken: Ruth: '\"We sailed.'"]
+
+
+def test_a_mark_that_nothing_closes_is_told() -> None:
+    parsed = parse_story('"We sailed, said Ruth.\n\nJoe laughed.', [CastName("Ruth", "she"), CastName("Joe", "he")])
+    assert any("opened but not closed" in w.message for w in parsed.warnings)

@@ -32,10 +32,12 @@ class Dialogue:
         """The speakers of unit `number` (`called` are addressed in it), and what to warn of."""
         if tag and tag.speakers is not None:
             return tag.speakers, "" if tag.speakers else NOBODY
+        if number and any(quote.runs_on for quote in self.units[number - 1].quotes[-1:]):
+            return self.speaker, ""
         acting = tuple(dict.fromkeys(m for r in references if r.subject for m in r.members))
         if acting:
             return acting[:1], ""
-        guess = self._guess(number, (*called, *self._answers_next(number, called)))
+        guess = self._said_later(number) or self._guess(number, (*called, *self._answers_next(number, called)))
         return guess, f"it is not said who speaks; taken: {self.talk.cast[guess[0]].name}" if guess else NOBODY
 
     def spoken(self, speakers: Sequence[int], listeners: Sequence[int]) -> None:
@@ -60,6 +62,16 @@ class Dialogue:
         if following and not set(following) & {*others, *before}:
             return following
         return tuple((before or [m for m in self.talk.present() if m not in others])[:1])
+
+    def _said_later(self, number: int) -> tuple[int, ...]:
+        """Who is named beside the last paragraph of a quotation that runs over several, the first being this unit."""
+        while number + 1 < len(self.units) and any(quote.runs_on for quote in self.units[number].quotes[-1:]):
+            number += 1
+            narration = self.units[number].narration()
+            named = [m for a, b in narration for m in self.mentions(a, b) if m.kind == "name" and not m.owner]
+            if named:
+                return named[0].members[:1]
+        return ()
 
     def _goes_on(self, number: int) -> bool:
         """Whether the speaker before is led into more, in the same paragraph: 'And then: "…"'."""

@@ -27,12 +27,16 @@ _RESUMING_DASH = re.compile(r"(?<=\w)[—–][.,!?…;:]?\s+(?=[\w¿¡])")
 
 @dataclass(frozen=True)
 class Quote:
-    """`text[start:end]` includes the marks, `text[inner:outer]` does not."""
+    """`text[start:end]` includes the marks, `text[inner:outer]` does not.
+
+    With `runs_on` it has no closing mark, since the next paragraph goes on with it behind an opening mark of its own.
+    """
 
     start: int
     inner: int
     outer: int
     end: int
+    runs_on: bool = False
 
     @property
     def resumes(self) -> bool:
@@ -71,9 +75,10 @@ def find_quotes(text: str, words: SpeechWords = SpeechWords()) -> tuple[tuple[Qu
                 position += 1
                 continue
             if closing is None:
-                unclosed.append(position)
                 end = _paragraph_end(ends, position)
-                quotes.append(Quote(position, position + 1, end, end))
+                runs_on = text[end:].lstrip().startswith(text[position])
+                unclosed += [] if runs_on else [position]
+                quotes.append(Quote(position, position + 1, end, end, runs_on))
                 position = max(end, position + 1)
                 continue
             if re.search(r"\w", text[position + 1 : closing]):
