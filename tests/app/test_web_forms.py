@@ -16,9 +16,9 @@ from inkcast.app.web.boxes import as_box, colour, read_boxes
 from inkcast.app.web.designer import subject_of
 from inkcast.app.web.drafts import Draft, drafts_of, painted, records, save_character, seen, with_boxes
 from inkcast.app.web.maps import maps_of, overlaid
-from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, moved_boxes, outfits, places, worn
+from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, merged, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
-from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, without
+from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, standing_notes, without
 from inkcast.app.web.story_facts import engine_choices, licence_of
 from inkcast.app.web.styles import style_cards
 from inkcast.cast.database import Database
@@ -115,6 +115,35 @@ def test_a_warning_stands_at_the_panel_it_is_about() -> None:
     assert any("Zed" in text for text in whole)
 
 
+def test_a_warning_goes_with_the_words_it_is_about() -> None:
+    parsed = parse_story('Ann waves. Then she said "I am lost', [CastName("Ann", "she"), CastName("Zed", "he")])
+    script = parsed.script
+    assert standing_notes(parsed, script) == notes_by_panel(parsed)
+    (at, told), *_ = notes_by_panel(parsed)[0].items()
+    assert at > 0
+    first, about = script.panels[0], script.panels[at]
+    turned = script.model_copy(update={"panels": (about, first)})
+    assert standing_notes(parsed, turned)[0] == {0: told}
+    twice = script.model_copy(update={"panels": (first, about, about)})
+    assert standing_notes(parsed, twice)[0] == {1: told}
+    placed = script.model_copy(update={"panels": (first, about.model_copy(update={"place": "a cave", "seed": 5}))})
+    assert standing_notes(parsed, placed)[0] == {1: told}
+    for change in (
+        {"description": "Ann is lost"},
+        {"dialogue": (Line(speaker="Ann", text="I am lost."),)},
+        {"characters": ()},
+        {"caption": "Then"},
+    ):
+        assert about.model_copy(update=change) != about
+        edited_now = script.model_copy(update={"panels": (first, about.model_copy(update=change))})
+        assert standing_notes(parsed, edited_now)[0] == {}, change
+    assert standing_notes(parsed, without(script, at + 1))[0] == {}
+    met = first.model_copy(update={"characters": (*first.characters, Presence(name="Zed"))})
+    assert [text for text in standing_notes(parsed, script)[1] if "Zed" in text]
+    assert not standing_notes(parsed, script.model_copy(update={"panels": (met,)}))[1]
+    assert standing_notes(None, script) == ({}, ())
+
+
 def test_boxes_from_a_browser_are_boxes_of_the_picture_or_none() -> None:
     given = {"boxes": [{"name": "a", "box": [-1, 0.2, 0.5, 2]}, {"name": "b", "box": [0.5, 0, 0.4, 1]}, {"name": "c"}]}
     assert read_boxes(given) == {"a": (0.0, 0.2, 0.5, 1.0), "b": None, "c": None}
@@ -139,6 +168,12 @@ def test_only_boxes_that_were_moved_are_kept() -> None:
         ("Ann", None),
         ("Rolf", (0.2, 0.0, 0.6, 1.0)),
     ]
+
+
+def test_only_the_fields_that_were_touched_are_kept() -> None:
+    held, now = ("a", "b", "c"), ("a", "changed elsewhere", "c")
+    assert merged(held, ("a", "b", "typed"), now) == ["a", "changed elsewhere", "typed"]
+    assert merged(held, ("a", "typed", "c"), now) == ["a", "typed", "c"]
 
 
 def test_words_of_a_panel_are_edited_with_what_they_do_not_show_kept() -> None:

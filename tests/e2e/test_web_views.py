@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.author import Author
 from tests.e2e.looks import faint, missed_by_tab, nameless, wider_than
 
+from inkcast.app import sign_in
+
 pytestmark = pytest.mark.slow
 
 
@@ -55,6 +57,23 @@ def test_every_view_is_readable_fits_and_names_its_controls(browser: Any, studio
             assert not nameless(author.page), view
             assert not faint(author.page), view
         author.assert_local()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_sign_in_page_is_readable_and_fits_a_phone(browser: Any, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 700}, color_scheme=scheme)
+    body = sign_in.page("/", "Ann", "Name and password do not fit.").body
+    page.set_content(bytes(body).decode().replace("<main>", "<main><p id=probe>x</p>"))
+    assert page.get_by_role("alert").is_visible()
+    assert not faint(page)
+    assert not nameless(page)
+    assert not wider_than(page, 390)
+    page.keyboard.press("Tab")
+    focused = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert focused == "solid"
+    page.add_style_tag(content="#probe { color: #8888; }")
+    assert faint(page), "what is too faint would not be found"
+    page.close()
 
 
 def test_every_control_of_every_view_is_reached_by_tab_and_shows_that_it_was(author: Author) -> None:

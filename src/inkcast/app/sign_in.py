@@ -20,18 +20,22 @@ PAGE = """<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sign in – Inkcast</title>
 <style>
-  :root {{ color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }}
+  :root {{
+    color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif;
+    --paper: #fbf8f1; --field: #fff; --ink: #1d1a16; --line: #7d7466; --act: #c43a23; --wrong: #a93019;
+  }}
+  @media (prefers-color-scheme: dark) {{
+    :root {{ --paper: #131110; --field: #1d1a16; --ink: #f5f0e5; --act: #a93019; --wrong: #f6bfb4; }}
+  }}
   body {{ display: grid; place-content: center; min-height: 100vh; margin: 0; }}
+  body {{ background: var(--paper); color: var(--ink); }}
   main {{ width: min(20rem, 90vw); }}
   label {{ display: block; margin: 1rem 0 .25rem; }}
   input, button {{ width: 100%; box-sizing: border-box; padding: .6rem; font: inherit; border-radius: .4rem; }}
-  input {{ border: 1px solid GrayText; }}
-  button {{ margin-top: 1.5rem; border: 0; background: #20304a; color: #fff; cursor: pointer; }}
-  [role=alert] {{ color: #b00020; }}
-  @media (prefers-color-scheme: dark) {{
-    [role=alert] {{ color: #ff8a9a; }}
-    button {{ background: #9fc0ff; color: #101828; }}
-  }}
+  input {{ border: 1px solid var(--line); background: var(--field); color: inherit; }}
+  button {{ margin-top: 1.5rem; border: 0; background: var(--act); color: #fff; font-weight: 600; cursor: pointer; }}
+  :focus-visible {{ outline: 3px solid var(--line); outline-offset: 2px; }}
+  [role=alert] {{ color: var(--wrong); }}
 </style>
 <main>
   <h1>Inkcast</h1>

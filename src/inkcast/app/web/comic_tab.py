@@ -26,10 +26,11 @@ HISTORY = 12
 
 @dataclass(frozen=True)
 class ComicTab:
-    """`outputs` take what `show` makes of a project just opened."""
+    """`outputs` take what `show` makes of a project just opened; `moves` are undo and redo, which change other tabs."""
 
     outputs: tuple[Any, ...]
     show: Callable[[User, Project], list[Any]]
+    moves: tuple[Any, ...]
 
 
 def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
@@ -109,11 +110,13 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         **quiet,
     )
     strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **quiet)
-    undo.click(moving("undo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
-    redo.click(moving("redo"), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
+    moves = tuple(
+        button.click(moving(verb), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
+        for button, verb in ((undo, "undo"), (redo, "redo"))
+    )
     pages_tab.select(letter, [opened.project], list(pages.outputs), **quiet)
     outputs = (opened.panel, *bar.outputs, *around, *bench.text, *bench.pictures)
-    return ComicTab(outputs, show)
+    return ComicTab(outputs, show, moves)
 
 
 def strip_of(projects: Projects, project: Project, chosen: str, since: float | None) -> dict[str, Any]:

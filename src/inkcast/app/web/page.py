@@ -63,6 +63,12 @@ def build_web(studio: Studio) -> Any:
             return gr.update(choices=known, value=list(project.cast))
 
         @told
+        def moved(request: gr.Request, project_id: str) -> list[Any]:
+            user = studio.user(request)
+            project = studio.projects(user).get(project_id)
+            return [head_of(studio, user, project.title), project.title, *story.show(user, project)]
+
+        @told
         def renamed(request: gr.Request, project_id: str) -> str:
             user = studio.user(request)
             return head_of(studio, user, studio.projects(user).get(project_id).title)
@@ -73,6 +79,8 @@ def build_web(studio: Studio) -> Any:
         opened.project.change(show, [opened.project], everything, **quiet)
         link.change(None, [link], None, js=LINK)
         cast.changed.change(cast_changed, [opened.project], [story.cast], **quiet)
+        for move in comic.moves:
+            move.then(moved, [opened.project], [head, projects.title, *story.outputs], **quiet)
         projects.cards.change(renamed, [opened.project], [head], **quiet)
     return blocks
 

@@ -10,7 +10,7 @@ from inkcast.app.project import PanelState, Project
 from inkcast.app.web.boxes import NamedBox, boxes_value, colour
 from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.pictures import opened
-from inkcast.app.web.script_rows import lines_of, presences
+from inkcast.app.web.script_rows import dialogue_text, lines_of, presences, who_text
 from inkcast.assets import toon_weights
 from inkcast.cast.names import name_key
 from inkcast.cast.record import Entry
@@ -96,6 +96,17 @@ def moved_boxes(panel: PanelState, given: dict[str, Box | None]) -> list[tuple[s
         if not same:
             changed.append((shown.name, box))
     return changed
+
+
+def words_on_form(panel: Panel) -> tuple[str, str, str, str, str]:
+    """What the workbench's fields show of a panel."""
+    who = "; ".join(who_text(one) for one in panel.characters)
+    return panel.description, who, dialogue_text(panel), panel.caption, ", ".join(panel.effects)
+
+
+def merged(held: Sequence[str], given: Sequence[str], now: Sequence[str]) -> list[str]:
+    """The fields as they should be kept: those that nobody touched since they were `held` say what is true `now`."""
+    return [current if new == old else new for old, new, current in zip(held, given, now, strict=True)]
 
 
 def edited(panel: Panel, shows: str, who: str, dialogue: str, caption: str, effects: str) -> Panel:

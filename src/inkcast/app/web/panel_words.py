@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,21 @@ from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.lettering import pages_html
 from inkcast.app.web.opened import Opened, bump
-from inkcast.app.web.panel_facts import edited, number_of, panel_of
-from inkcast.app.web.script_rows import dialogue_text, who_text
+from inkcast.app.web.panel_facts import edited, merged, number_of, panel_of, words_on_form
 from inkcast.app.web.told import told
 from inkcast.errors import InkcastError
 
 
 @dataclass(frozen=True)
 class PanelWords:
-    """`outputs` take what `show` makes of a panel; `keep` saves what the `fields` hold."""
+    """`outputs` take what `show` makes of a panel; `keep` saves what the `fields` hold, and answers with what they hold
+    then.
+    """
 
     outputs: tuple[Any, ...]
     fields: tuple[Any, ...]
     show: Callable[[User, Project, str], list[Any]]
-    keep: Callable[..., None]
+    keep: Callable[..., list[Any]]
 
 
 def panel_words(studio: Studio, opened: Opened) -> PanelWords:
@@ -46,28 +47,23 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     save = gr.Button("Save the words", size="sm", elem_id="panel-save")
     with gr.Accordion("Its page, lettered", open=False, elem_id="panel-lettered") as accordion:
         page = gr.HTML(elem_id="panel-page")
-    fields = (shows, who, dialogue, caption, effects)
+    words = (shows, who, dialogue, caption, effects)
+    held = gr.State(("",) * len(words))  # what the words were when they were put on the form
+    fields = (held, *words)
 
     def show(user: User, project: Project, panel_id: str) -> list[Any]:
         panel = panel_of(project, panel_id)
-        if panel is None:
-            return ["", "", "", "", "", ""]
-        script = panel.script
-        return [
-            script.description,
-            "; ".join(who_text(one) for one in script.characters),
-            dialogue_text(script),
-            script.caption,
-            ", ".join(script.effects),
-            "",
-        ]
+        found = ("",) * len(words) if panel is None else words_on_form(panel.script)
+        return [found, *found, ""]
 
-    def keep(user: User, project: str, panel_id: str, *given: str) -> None:
+    def keep(user: User, project: str, panel_id: str, held: Sequence[str], *given: str) -> list[Any]:
         mine = studio.projects(user)
-        panel = mine.get(project).panels[number_of(mine.get(project), panel_id) - 1]
-        changed = edited(panel.script, *given)
-        if changed != panel.script:
+        panel = mine.get(project).panels[number_of(mine.get(project), panel_id) - 1].script
+        changed = edited(panel, *merged(held, given, words_on_form(panel)))
+        if changed != panel:
             mine.set_panel(project, panel_id, changed)
+        found = words_on_form(changed)
+        return [found, *found]
 
     def lettered(user: User, project_id: str, panel_id: str, *given: str) -> str:
         mine = studio.projects(user)
@@ -81,8 +77,23 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     @told
     def keep_words(request: gr.Request, project: str, panel_id: str, *given: str) -> list[Any]:
         user = studio.user(request)
-        keep(user, project, panel_id, *given)
-        return [lettered(user, project, panel_id, *given), bump()]
+        kept = keep(user, project, panel_id, *given)
+        return [*kept, lettered(user, project, panel_id, *kept[1:]), bump()]
+
+    @told
+    def follow(request: gr.Request, project: str, panel_id: str, held: Sequence[str], *given: str) -> list[Any]:
+        """Words that changed in another tab or window, where nobody is writing others."""
+        panel = panel_of(studio.projects(studio.user(request)).get(project), panel_id)
+        if panel is None:
+            return [gr.skip()] * len(fields)
+        now = words_on_form(panel.script)
+        free = [new in (old, current) for new, old, current in zip(given, held, now, strict=True)]
+        base = tuple(current if each else old for each, old, current in zip(free, held, now, strict=True))
+        shown = [
+            current if each and new != current else gr.skip()
+            for each, new, current in zip(free, given, now, strict=True)
+        ]
+        return [base, *shown]
 
     @told
     def letter(request: gr.Request, project: str, panel_id: str, *given: str) -> str:
@@ -95,8 +106,10 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
         except InkcastError:
             return gr.skip()
 
-    here = [opened.project, opened.panel, *fields]
-    save.click(keep_words, here, [page, opened.tick], show_progress="hidden")
+    here = [opened.project, opened.panel, *words]
+    whole = [opened.project, opened.panel, *fields]
+    opened.tick.change(follow, whole, list(fields), show_progress="hidden", trigger_mode="always_last")
+    save.click(keep_words, whole, [*fields, page, opened.tick], show_progress="hidden")
     accordion.expand(letter, here, [page], show_progress="hidden")
     for field in (dialogue, caption, effects):
         field.input(letter_while_typing, here, [page], show_progress="hidden", trigger_mode="always_last")

@@ -127,6 +127,32 @@ def notes_by_panel(parsed: ParsedStory) -> tuple[dict[int, str], tuple[str, ...]
     return {index: "; ".join(texts) for index, texts in by_panel.items()}, tuple(whole)
 
 
+def standing_notes(parsed: ParsedStory | None, script: Script) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The warnings that still hold, by the index of the panel in `script` that they are about, and those about the
+    whole story: an edited panel has none, a moved one keeps its own, and nobody who is shown by now is missed.
+    """
+    if parsed is None:
+        return {}, ()
+    by_panel, whole = notes_by_panel(parsed)
+    made: dict[Any, list[int]] = {}
+    for index, panel in enumerate(parsed.script.panels):
+        made.setdefault(words_of(panel), []).append(index)
+    found = {}
+    for index, panel in enumerate(script.panels):
+        same = made.get(words_of(panel))
+        note = by_panel.get(same.pop(0)) if same else None
+        if note:
+            found[index] = note
+    shown = {f"{one.name} " for panel in script.panels for one in panel.characters}
+    return found, tuple(text for text in whole if not text.startswith(tuple(shown)))
+
+
+def words_of(panel: Panel) -> tuple[object, ...]:
+    """All of a panel that a parser's warning may be about."""
+    who = tuple((one.name, one.action) for one in panel.characters)
+    return panel.description, who, panel.caption, tuple((line.speaker, line.text, line.kind) for line in panel.dialogue)
+
+
 def moved(script: Script, number: int, to: int) -> Script:
     """The script with panel `number` (from 1) at place `to`."""
     panels = list(script.panels)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from html import escape
+from typing import TYPE_CHECKING
 
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
-from inkcast.app.web.script_rows import notes_by_panel
+from inkcast.app.web.script_rows import standing_notes
 from inkcast.engines.registry import DEFAULT
 from inkcast.engines.survey import Surveyed, survey
 from inkcast.errors import InkcastError, UsageError
 from inkcast.story.parser import ParsedStory
+
+if TYPE_CHECKING:
+    from inkcast.story.names import CastName
 
 
 def read_story(studio: Studio, user: User, text: str, names: list[str], model: str = "") -> ParsedStory:
     """The story by rules, or by a language model that this studio allows."""
     from inkcast.app.allowed import check_llm
     from inkcast.app.safety import check_words
-    from inkcast.story.importers import import_plain
-    from inkcast.story.parser import CastName
+    from inkcast.story.names import CastName
 
     if not names:
         raise UsageError("nobody is chosen for this story: tick who is in it, or add characters in the tab Cast")
@@ -29,20 +33,27 @@ def read_story(studio: Studio, user: User, text: str, names: list[str], model: s
     entries = [library.entry(name) for name in names]
     cast = [CastName(entry.name, entry.pronouns, entry.aliases) for entry in entries]
     if not model.strip():
-        return import_plain(text, cast)
+        return read_plain(text, tuple(cast))
     from inkcast.story.llm import parse_story_with
 
     check_llm(model.strip(), studio)
     return parse_story_with(model.strip(), text, cast)
 
 
+@lru_cache(maxsize=16)
+def read_plain(text: str, cast: tuple[CastName, ...]) -> ParsedStory:
+    """By rules; kept, since a tab that shows warnings reads the same story after each edit."""
+    from inkcast.story.importers import import_plain
+
+    return import_plain(text, cast)
+
+
 def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | None:
-    """What the parser says of a project's story, where the script still has the panels it made of it."""
+    """What the parser says of a project's story; None where it cannot be read."""
     try:
-        found = read_story(studio, user, project.story, list(project.cast))
+        return read_story(studio, user, project.story, list(project.cast))
     except InkcastError:
         return None
-    return found if len(found.script.panels) == len(project.script.panels) else None
 
 
 def warnings_of(found: ParsedStory | None, project: Project) -> str:
@@ -52,9 +63,9 @@ def warnings_of(found: ParsedStory | None, project: Project) -> str:
             '<div class="ink-empty"><strong>No script yet</strong><p>Write or paste a story above, tick who is in it, '
             "and press Write the script.</p></div>"
         )
-    if found is None or not found.warnings:
+    by_panel, whole = standing_notes(found, project.script)
+    if not by_panel and not whole:
         return ""
-    by_panel, whole = notes_by_panel(found)
     items = [f"<li><b>Panel {index + 1}</b>{escape(text)}</li>" for index, text in sorted(by_panel.items())]
     items += [f"<li><b>Story</b>{escape(text)}</li>" for text in whole]
     return f'<ul class="ink-warnings" aria-label="What the parser had to choose">{"".join(items)}</ul>'

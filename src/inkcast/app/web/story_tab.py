@@ -18,9 +18,9 @@ from inkcast.app.web.script_rows import (
     HEADERS,
     extended,
     moved,
-    notes_by_panel,
     rows_of,
     script_of,
+    standing_notes,
     without,
 )
 from inkcast.app.web.story_facts import engine_choices, licence_of, read_again, read_story, warnings_of
@@ -140,7 +140,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         ]
 
     def rows(project: Project, found: ParsedStory | None) -> list[list[str]]:
-        return rows_of(project.script, notes_by_panel(found)[0] if found else {})
+        return rows_of(project.script, standing_notes(found, project.script)[0])
 
     @told
     def keep_story(request: gr.Request, project: str, text: str) -> None:
@@ -171,14 +171,22 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             projects.set_script(project, after)
         return bump()
 
+    @told
+    def follow(request: gr.Request, project: str, cells: list[list[Any]]) -> list[Any]:
+        """What changed here or in another tab: an old table would undo it with the next edit of a cell."""
+        user = studio.user(request)
+        now = studio.projects(user).get(project)
+        found = read_again(studio, user, now)
+        wanted = rows(now, found)
+        there = [["" if cell is None else str(cell) for cell in row] for row in cells]
+        return [warnings_of(found, now), gr.skip() if there == wanted else wanted]
+
     def reorder(change: Callable[..., Any]) -> Any:
         @told
-        def reordered(request: gr.Request, project: str, number: float) -> list[Any]:
+        def reordered(request: gr.Request, project: str, number: float) -> Any:
             projects = studio.projects(studio.user(request))
-            script = projects.get(project).script
-            at = int(number or 0)
-            changed = projects.set_script(project, change(script, at))
-            return [rows(changed, None), bump()]
+            projects.set_script(project, change(projects.get(project).script, int(number or 0)))
+            return bump()
 
         return reordered
 
@@ -216,6 +224,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         [warnings, table, opened.tick],
         show_progress="minimal",
     )
+    opened.tick.change(follow, [opened.project, table], [warnings, table], trigger_mode="always_last", **quiet)
     table.input(edit, [opened.project, table], [opened.tick], trigger_mode="always_last", **quiet)
     for button, change in (
         (add, lambda script, at: extended(script, at)),
@@ -223,7 +232,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         (down, lambda script, at: moved(script, at, min(at + 1, len(script.panels)))),
         (drop, without),
     ):
-        button.click(reorder(change), [opened.project, number], [table, opened.tick], **quiet)
+        button.click(reorder(change), [opened.project, number], [opened.tick], **quiet)
     engine.input(choose_engine, [opened.project, base, engine], [licence], **quiet)
     styles.select(choose_style, [opened.project], None, **quiet)
     base.blur(choose_base, [opened.project, base], [engine, licence], **quiet)

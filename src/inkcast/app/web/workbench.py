@@ -116,13 +116,13 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def draw(request: gr.Request, project: str, panel_id: str, seed: str, count: float, *given: str) -> list[Any]:
+    def draw(request: gr.Request, project: str, panel_id: str, seed: str, count: float, *given: Any) -> list[Any]:
         user = studio.user(request)
-        text.keep(user, project, panel_id, *given)
+        kept = text.keep(user, project, panel_id, *given)
         if seed.strip() and not seed.strip().isdigit():
             raise UsageError(f"the seed is {seed!r}: write a whole number, or nothing for a new one")
         task = RedrawPanels((panel_id,), int(count), int(seed) if seed.strip() else None)
-        return [*bar.submit(user, project, task), bump()]
+        return [*bar.submit(user, project, task), *kept, bump()]
 
     @told
     def choose(request: gr.Request, project: str, panel_id: str, event: gr.EventData) -> Any:
@@ -171,7 +171,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     mapped.input(map_it, [*here, mapped], [editor], **quiet)
     pictures.select(choose, here, [opened.tick], **quiet)
     forget.click(throw_away, here, [opened.tick], **quiet)
-    redraw.click(draw, [*here, seed, count, *text.fields], [*bar.outputs, opened.tick], **quiet)
+    redraw.click(draw, [*here, seed, count, *text.fields], [*bar.outputs, *text.fields, opened.tick], **quiet)
     locked.input(lock, [*here, locked], [opened.tick], **quiet)
     pose.upload(pose_after, [*here, pose], [pose], **quiet)
     pose.clear(pose_freely, here, None, **quiet)
