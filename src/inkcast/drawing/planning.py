@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inkcast.cast.character import Character
 from inkcast.drawing.choices import Size
-from inkcast.drawing.wording import NOUNS, TOON_NOUNS, prompt_of, style_of
+from inkcast.drawing.wording import prompt_of, style_of, toon_prompt_of
 from inkcast.engines.engine import PanelPrompt, Style
 from inkcast.page.layout import PageLayout
 from inkcast.sampling.sizes import nearest_bucket
@@ -45,8 +45,8 @@ def plan_panels(
     """One plan per panel, in the script's order, each of its frame's aspect, by the easel's choices and base."""
     drawing = easel.drawing
     aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
-    nouns = TOON_NOUNS if easel.toon else NOUNS
-    prompts = [prompt_of(panel, cast, nouns) for panel in script.panels]
+    say = toon_prompt_of if easel.toon else prompt_of
+    prompts = [say(panel, cast) for panel in script.panels]
     characters = {character.id: character for character in cast}
     return tuple(
         PlannedPanel(

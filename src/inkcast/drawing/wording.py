@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.cast.names import name_key
+from inkcast.drawing.retelling import deed, framing, is_caption, kinds, setting, things
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.story.prompts import panel_prompt
 from inkcast.story.script import Panel, Presence
@@ -32,6 +34,29 @@ def prompt_of(panel: Panel, cast: Sequence[Character], nouns: Mapping[str, str] 
         if presence.action and presence.action.lower() not in panel.description.lower():
             parts += [", ", one.id, f" {presence.action}"]
     return PanelPrompt(tuple(parts), members, panel.engine)
+
+
+def toon_prompt_of(panel: Panel, cast: Sequence[Character]) -> PanelPrompt:
+    """`prompt_of` for a base of the drawn world: who is there, what they do, and where, in the words of its captions.
+
+    A description in those words stays as it is; any other would be noise to it.
+    """
+    told = prompt_of(panel, cast, TOON_NOUNS)
+    ids = [member.id for member in told.members]
+    words = " ".join(part for part in told.parts if part not in ids)
+    if is_caption(words):
+        return told
+    deeds = [deed(presence.action or words, len(ids)) for presence in panel.characters]
+    parts: list[str | CharacterId] = []
+    for number, one in enumerate(ids):
+        alike = number + 1 < len(ids) and deeds[number + 1] == deeds[number]
+        parts += [one, " and " if alike else f" {deeds[number]} and "]
+    parts[-1:] = [f" {deeds[-1]}"] if parts else [f"{kinds(words)} {deed(words, 1)}"] if kinds(words) else []
+    if held := things(words):
+        parts.append(f" with {held}" if parts else held)
+    parts += [f" {where}"] if (where := setting(words, panel.place, panel.time)) else []
+    parts += [f", {shot}"] if (shot := framing(f"{panel.shot} {panel.view}")) else []
+    return replace(told, parts=tuple(parts) or told.parts)
 
 
 def marked(text: str, cast: Sequence[Character]) -> list[str | CharacterId]:

@@ -307,8 +307,10 @@ def _joined(
             if listed and len(before) < _LONGEST_LIST and _is_list(text, found[-1][0], before, start, lexicon):
                 found[-1] = (found[-1][0], end)
                 continue
-        if second and len(before) > 1 and before[-1].kind == "name" and found[-1][1] == start:
-            after = re.match(r"\s*([^\W_]*)", text[second.end : end])
+        other = second or next((m for m in here if m.kind == "kin"), None)
+        if other and len(before) > 1 and before[-1].kind in ("name", "kin") and found[-1][1] == start:
+            between = text[before[-1].end : start].strip().lower()
+            after = re.match(r"\s*([^\W_]*)", text[other.end : end])
             prepositions = {*lexicon.place.at, *lexicon.place.into, *lexicon.place.source, *lexicon.companions, ""}
             if between in lexicon.coordinators and after and after[1].lower() in prepositions:
                 found[-1] = (found[-1][0], end)
