@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from inkcast.app.accounts_tables import TABLES as ACCOUNTS
 from inkcast.app.accounts_tables import AccountsDatabase
 from inkcast.app.store import TABLES as STUDIO
 from inkcast.cast.database import TABLES as CAST
-from inkcast.database import OpenDatabase, Tables, parse_url, sqlite_url
-from inkcast.errors import InkcastError, StudioError
+from inkcast.database import OpenDatabase, Tables, failed, parse_url, sqlite_url
+from inkcast.errors import AccountError, CastError, DatabaseError, InkcastError, StudioError
 
 EVERYBODY = pytest.mark.parametrize("tables", [CAST, STUDIO, ACCOUNTS], ids=lambda tables: tables.title)
 
@@ -50,7 +51,9 @@ def test_a_newer_version_is_left_alone(tmp_path: Path, tables: Tables) -> None:
 @EVERYBODY
 def test_no_database_is_one_line_of_its_owner(tmp_path: Path, tables: Tables) -> None:
     (tmp_path / "db").write_bytes(b"my poems " * 1000)
-    with pytest.raises(tables.error, match=rf"^{tables.title} at .*db' failed: file is not a database$"):
+    with pytest.raises(
+        tables.error, match=rf"^{tables.title} at .*db' failed: file is not a database; put back a copy"
+    ):
         opened(tmp_path / "db", tables)
     with pytest.raises(tables.error, match="cannot be made: Not a directory"):
         opened(tmp_path / "db" / "deep" / "db", tables)
@@ -80,8 +83,45 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
             session.execute(text("PRAGMA max_page_count = 1"))
             session.execute(text("CREATE TABLE much AS SELECT randomblob(100000) AS junk"))
 
-    with pytest.raises(StudioError, match=r"disk is full; make room on its disk"):
+    with pytest.raises(DatabaseError, match=r"disk is full; make room on its disk"):
         fill()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("database or disk is full", "make room on its disk"),
+        ('could not extend file "base/1": No space left on device', "make room on its disk"),
+        ("disk I/O error", "make room on its disk"),
+        ("database is locked", "another program holds it"),
+        ("attempt to write a readonly database", "let this user write"),
+        ("unable to open database file", "let this user write"),
+        ("database disk image is malformed", "put back a copy"),
+        ('connection failed: connection to server at "db", port 5432 failed: Connection refused', "PostgreSQL runs"),
+        ('FATAL: password authentication failed for user "ann"', "correct the user or the password"),
+        ("FATAL: sorry, too many clients already", "more connections"),
+    ],
+)
+def test_what_a_database_says_comes_in_one_line_with_advice(said: str, advice: str) -> None:
+    error = failed("the studio's database", "'db'", OperationalError("SELECT", {}, Exception(f"{said}\nLINE 1")))
+    line = str(error)
+    assert line.startswith(f"the studio's database at 'db' failed: {said}")
+    assert advice in line
+    assert "\n" not in line
+    assert isinstance(error, CastError)
+    assert isinstance(error, AccountError)
+
+
+def test_a_database_that_another_holds_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inkcast.database.PATIENCE", 0.01)
+    database = OpenDatabase(sqlite_url(tmp_path / "db"), STUDIO)
+    holder = sqlite3.connect(tmp_path / "db")
+    holder.execute("BEGIN IMMEDIATE")
+    told = pytest.raises(DatabaseError, match="database is locked; another program holds it")
+    with told, database.writing(turns=False) as session:
+        session.connection()
+    holder.close()
     database.close()
 
 

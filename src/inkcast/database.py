@@ -15,13 +15,30 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, TimeoutError
 from sqlmodel import Session
 
-from inkcast.errors import InkcastError, MissingExtraError
+from inkcast.errors import DatabaseError, InkcastError, MissingExtraError
 from inkcast.files import shown
 
 PATIENCE = 60.0  # seconds to wait for another writer
+NO_ROOM = "make room on its disk, then try again"
+ADVICE = {  # by what SQLite, PostgreSQL or the driver says, in this order
+    "is full": NO_ROOM,
+    "no space": NO_ROOM,
+    "disk i/o error": f"{NO_ROOM}; if it has room, check the disk itself",
+    "is locked": "another program holds it: wait for that or end it, then try again",
+    "lock timeout": "another program holds it: wait for that or end it, then try again",
+    "readonly": "let this user write the file and its folder, then try again",
+    "unable to open": "let this user write the file and its folder, then try again",
+    "malformed": "put back a copy of the file, or move it away to begin anew",
+    "not a database": "put back a copy of the file, or move it away to begin anew",
+    "authentication": "correct the user or the password in INKCAST_DATABASE_URL",
+    "does not exist": "make it, or correct INKCAST_DATABASE_URL",
+    "too many": "wait for others to finish, or let PostgreSQL take more connections, then try again",
+    "timed out": "wait for others to finish, then try again",
+    "connect": "see that PostgreSQL runs and can be reached, then try again",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,8 @@ class OpenDatabase:
     """An open database with its tables up to date; to be shared between threads.
 
     Raises:
-        InkcastError: of the tables' class: nothing answers at `url`, it is no database, or of a newer version.
+        DatabaseError: nothing answers at `url`, or it is no database.
+        InkcastError: of the tables' class: it is of a newer version.
     """
 
     def __init__(self, url: URL, tables: Tables) -> None:
@@ -125,10 +143,15 @@ class OpenDatabase:
     def _reporting(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            reason = " ".join(str(error.orig).split())
-            advice = "; make room on its disk" if "full" in reason or "No space" in reason else ""
-            raise self._tables.error(f"{self._tables.title} at {self} failed: {reason[:200]}{advice}") from error
+        except (DBAPIError, TimeoutError) as error:
+            raise failed(self._tables.title, str(self), error) from error
+
+
+def failed(title: str, where: str, error: SQLAlchemyError) -> DatabaseError:
+    """What a database's driver said, in a line with what to do about it."""
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+    advice = next((told for sign, told in ADVICE.items() if sign in reason.lower()), "")
+    return DatabaseError(f"{title} at {where} failed: {reason}" + (f"; {advice}" if advice else ""))
 
 
 def parse_url(url: str, error: type[InkcastError]) -> URL:

@@ -17,6 +17,8 @@
      │   ├─ ConflictError   what the state of a thing does not allow, such as resuming a finished comic
      │   ├─ AccountError    names, passwords, sign-in and tokens
      │   └─ LimitError      too much at once: jobs, requests, room
+     ├─ DatabaseError       a database that does not do what it is asked; a CastError and an AccountError too, since it
+     │                      keeps what those are about
      ├─ PolicyError         words or a picture that the studio's policy refuses
      └─ MissingExtraError   an optional dependency that is not installed
 
@@ -97,6 +99,10 @@ class AccountError(StudioError):
 
 
 class LimitError(StudioError):
+    pass
+
+
+class DatabaseError(CastError, AccountError):
     pass
 
 

@@ -54,6 +54,7 @@ class JournalEasels:
         self.journal, self.meddle = journal, meddle
         self.opened: list[str] = []
         self._easel: JournalEasel | None = None
+        self.encoded: tuple[str, ...] = ()  # names, so far
 
     def get(self, drawing: Drawing, report: Report, glimpse: Callable[[bytes], None]) -> JournalEasel:
         if self._easel is None or self._easel.drawing.base != drawing.base:
@@ -64,6 +65,9 @@ class JournalEasels:
         return self._easel
 
     def free(self) -> None:
+        if self._easel is not None:
+            calls = self._easel.engine.calls
+            self.encoded += tuple(name.removeprefix("encode ") for name in calls if name.startswith("encode "))
         self._easel = None
 
 

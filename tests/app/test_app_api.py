@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ from PIL import Image
 from tests.app.studio_kit import add_character, add_user, bearer, portrait, studio_client
 
 from inkcast.app.problems import KINDS, kind_of
-from inkcast.errors import CastError, ConflictError, InkcastError, LimitError, NotFoundError, OutputError, PolicyError
+from inkcast.errors import (
+    CastError,
+    ConflictError,
+    DatabaseError,
+    InkcastError,
+    LimitError,
+    NotFoundError,
+    OutputError,
+    PolicyError,
+)
 
 CHARACTERS = "/api/v1/characters"
 
@@ -178,11 +188,26 @@ def test_every_error_is_problem_details(client: TestClient) -> None:
         (PolicyError("x"), "refused"),
         (CastError("x"), "invalid"),
         (OutputError("cannot write 'x': the disk is full; make room"), "no-room"),
+        (DatabaseError("the studio's database failed: database or disk is full; make room"), "no-room"),
+        (DatabaseError("the cast library failed: disk I/O error; make room"), "unavailable"),
         (InkcastError("x"), "invalid"),
     ],
 )
 def test_each_error_of_ours_is_a_kind_of_problem(error: InkcastError, kind: str) -> None:
     assert kind_of(error) == kind
+
+
+def test_a_database_that_another_program_holds_is_said_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkcast.database.PATIENCE", 0.01)
+    with studio_client(tmp_path) as client:
+        assert client.post("/api/v1/projects", json={"title": "One"}).status_code == 201
+        holder = sqlite3.connect(tmp_path / "cast.sqlite3")
+        holder.execute("BEGIN IMMEDIATE")
+        told = is_problem(client.post("/api/v1/projects", json={"title": "Two"}), 503, "unavailable")
+        assert "database is locked; another program holds it" in told["detail"]
+        holder.close()
 
 
 def test_a_failure_of_ours_tells_no_secrets(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

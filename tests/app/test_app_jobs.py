@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.app.jobs_kit import Desk, JournalEasels, drawn_seeds
+from tests.app.studio_kit import portrait
 from tests.easel_fake import FakeEasel
 
 from inkcast.app.jobs import DrawComic, Export, Jobs, LearnIdentity, RedrawPanels
@@ -17,10 +18,12 @@ from inkcast.app.jobs_rows import LEASE, MOST_DEATHS, claim, worker_name
 from inkcast.app.projects import Projects
 from inkcast.app.tables import JobRow
 from inkcast.app.worker import Worker, judged
+from inkcast.cast.record import CharacterRecord, ReferenceRecord
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
 from inkcast.errors import (
     ConflictError,
+    DatabaseError,
     EngineError,
     InkcastError,
     LimitError,
@@ -164,6 +167,7 @@ def test_an_error_that_may_pass_is_tried_again_and_one_that_will_not_is_told(des
         (OutputError("full"), 1, "queued"),
         (OutputError("full"), 4, "failed"),
         (StudioError("database gone"), 2, "queued"),
+        (DatabaseError("the cast library failed: disk I/O error"), 1, "queued"),
         (StoryError("no"), 1, "failed"),
         (RuntimeError("CUDA out of memory"), 1, "queued"),
         (ZeroDivisionError("x"), 4, "failed"),
@@ -259,6 +263,22 @@ def test_a_job_draws_what_was_there_when_it_was_asked_for(desk: Desk) -> None:
     assert desk.jobs.get(job.id).state == "done"
     record = json.loads(desk.jobs.file(job.id, "comic.json"))
     assert [panel["characters"] for panel in record["panels"]] == [["Ann"]]
+
+
+def test_what_was_made_of_a_character_is_kept_in_the_library_for_the_next_job(desk: Desk) -> None:
+    """Until its pictures change; and never for another's project."""
+    project = desk.project("Ann waves at Rolf.")
+    encoded = []
+    for change in (None, None, "green"):
+        if change:
+            desk.library.add(extending=[CharacterRecord("Ann", references=(ReferenceRecord(portrait(change)),))])
+        desk.jobs.submit(DrawComic(), project)
+        easels = desk.work()
+        encoded.append(sorted(name for name in easels.encoded if name))
+    assert encoded == [["Ann", "Rolf"], [], ["Ann"]]
+    assert [len(desk.library.entry(name).identities) for name in ("Ann", "Rolf")] == [1, 1]
+    first, second, _ = (one.picture for one in desk.projects.get(project).panels[0].candidates)
+    assert first == second
 
 
 def test_exports_of_a_drawn_comic(desk: Desk) -> None:

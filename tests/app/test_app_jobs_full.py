@@ -8,11 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from tests.app.jobs_kit import Desk, drawn_seeds
+from sqlmodel import select
+from tests.app.jobs_kit import ROOT, Desk, drawn_seeds
 
-from inkcast.app.jobs import DrawComic
+import inkcast.app.work.durable as durable
+from inkcast.app.jobs import DrawComic, Job
+from inkcast.app.tables import CandidateRow, JobRow
+from inkcast.errors import DatabaseError
 
 
 @pytest.fixture
@@ -20,6 +25,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.close()
+
+
+def candidates(desk: Desk, job: Job) -> dict[str, tuple[int, str]]:
+    """Seed and picture of every finished panel, by id of the panel."""
+    with desk.store.reading() as session:
+        rows = session.exec(select(CandidateRow).where(CandidateRow.job_id == job.id)).all()
+    return {row.panel: (row.seed, row.picture) for row in rows}
 
 
 @pytest.mark.slow
@@ -54,3 +66,68 @@ def test_a_worker_without_room_says_so_and_the_job_goes_on_when_there_is_some(de
     desk.work()
     assert desk.jobs.get(job.id).state == "done"
     assert len(drawn_seeds(desk.home)) - before <= 3
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_in_mid_job_loses_nothing_and_the_job_goes_on(desk: Desk, tmp_path: Path) -> None:
+    """A real limit again: from the third panel on, the running worker can let no file grow, as on a full disk."""
+    job = desk.jobs.submit(DrawComic(), desk.project())
+    worker = subprocess.Popen(
+        [sys.executable, "-u", "-m", "tests.app.jobs_kit", str(desk.home), "", "fake", "0.1"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for state in desk.jobs.events(job.id):
+            if state.panels_done == 2:
+                break
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        assert worker.stdout is not None
+        line = next(line for line in worker.stdout if "failed" in line)
+        assert "disk I/O error; make room on its disk, then try again" in line
+        assert desk.jobs.get(job.id).panels_done >= 2
+        kept = candidates(desk, job)
+        assert len(kept) >= 2
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert worker.wait(120) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    told = desk.jobs.get(job.id)
+    assert (told.state, told.attempt) == ("queued", 1)
+    assert "make room on its disk" in told.error
+    with desk.store.writing() as session:
+        session.get_one(JobRow, job.id).not_before = 0.0
+    desk.work()
+    assert desk.jobs.get(job.id).state == "done"
+    assert kept.items() <= candidates(desk, job).items()
+    begun = drawn_seeds(desk.home)
+    assert len(set(begun)) == 5
+    assert len(begun) <= 6  # the panel that had no room was begun again, no other
+    other = Desk(tmp_path / "roomy")
+    whole = other.jobs.submit(DrawComic(), other.project())
+    other.work()
+    assert sorted(candidates(desk, job).values()) == sorted(candidates(other, whole).values())
+    other.close()
+
+
+def test_an_error_between_two_steps_is_tried_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a workflow must not be kept as its outcome, or the next attempt would wait for ever."""
+    job = desk.jobs.submit(DrawComic(), desk.project("Ann waves."))
+    with monkeypatch.context() as broken:
+
+        def refuse(*_: object) -> None:
+            raise DatabaseError("the studio's database failed: disk I/O error; make room on its disk")
+
+        broken.setattr(durable, "drawn_panels", refuse)
+        desk.work()
+    assert desk.jobs.get(job.id).state == "queued"
+    assert "make room" in desk.jobs.get(job.id).error
+    with desk.store.writing() as session:
+        session.get_one(JobRow, job.id).not_before = 0.0
+    again = Thread(target=desk.work, daemon=True)
+    again.start()
+    again.join(60)
+    assert not again.is_alive()
+    assert (desk.jobs.get(job.id).state, len(drawn_seeds(desk.home))) == ("done", 1)

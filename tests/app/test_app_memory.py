@@ -40,7 +40,7 @@ def full(*_: object) -> None:
 
 
 class SmallGpu(JournalEasels):
-    """Easels on a GPU that is `too_small` for a place ("load", "encode", "draw") with a drawing; `asked`: low VRAM or not."""
+    """Easels on a GPU that is `too_small` for a drawing in a place ("load", "encode", "draw"); `asked`: low VRAM?"""
 
     def __init__(self, journal: Path, too_small: Callable[[str, Drawing], bool]) -> None:
         super().__init__(journal, self._step)

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from inkcast.cast.database import Database
 from inkcast.cast.store import CastLibrary
 from inkcast.config import settings
-from inkcast.errors import CastError, NotFoundError
+from inkcast.database import failed
+from inkcast.errors import NotFoundError
 
 if TYPE_CHECKING:
     from inkcast.app.jobs import Jobs
@@ -123,7 +124,7 @@ def schema_url(url: str, schema: str) -> str:
         with engine.begin() as connection:
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
     except DBAPIError as error:
-        raise CastError(f"no library of their own for a user: {' '.join(str(error.orig).split())[:200]}") from error
+        raise failed("a user's own library", parsed.render_as_string(), error) from error
     finally:
         engine.dispose()
     inside = parsed.update_query_dict({"options": f"-csearch_path={schema}"})

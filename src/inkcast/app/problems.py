@@ -13,6 +13,7 @@ from inkcast.errors import (
     AccountError,
     CastError,
     ConflictError,
+    DatabaseError,
     InkcastError,
     LimitError,
     MissingExtraError,
@@ -54,7 +55,7 @@ KINDS = {
         Kind("refused", 422, "Refused by this studio's policy", "Write it in another way, or use another picture."),
         Kind("too-many", 429, "Too much at once", "Wait as long as Retry-After says, or until other work is done."),
         Kind("internal", 500, "The studio failed", "Try again; the studio's log tells more."),
-        Kind("unavailable", 503, "Not there now", "Install or configure what `detail` names."),
+        Kind("unavailable", 503, "Not there now", "Do what `detail` says: install, configure, or try again later."),
         Kind("no-room", 507, "No room", "Make room on the studio's disk."),
     )
 }
@@ -122,6 +123,7 @@ def problem(
 def kind_of(error: InkcastError) -> str:
     """The kind of problem that an error of ours is."""
     for known, name in (
+        (DatabaseError, "no-room" if any(sign in str(error) for sign in ("is full", "No space")) else "unavailable"),
         (NotFoundError, "not-found"),
         (ConflictError, "conflict"),
         (LimitError, "too-many"),

@@ -12,7 +12,7 @@ from inkcast.app.accounts import LONGEST_NAME, LONGEST_PASSWORD, Accounts
 from inkcast.app.door import COOKIE, SIGN_IN, cookie, safe_next
 from inkcast.app.limits import PerMinute
 from inkcast.cast.names import name_key
-from inkcast.errors import AccountError
+from inkcast.errors import AccountError, DatabaseError
 
 SIGN_OUT = "/sign-out"
 PAGE = """<!doctype html>
@@ -82,6 +82,8 @@ def sign_in_routes(accounts: Accounts, *, per_minute: int, session_days: float) 
             return page(next, name, f"Too many tries: wait {wait} seconds.", 429, wait)
         try:
             secret = accounts.sign_in(name, password)
+        except DatabaseError as error:
+            return page(next, name, str(error).capitalize() + ".", 503)
         except AccountError as error:
             return page(next, name, str(error).capitalize() + ".", 401)
         response = RedirectResponse(safe_next(next), 303)

@@ -9,20 +9,24 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
+
+from sqlalchemy.exc import DBAPIError
 
 from inkcast.app.context import Studio, User
 from inkcast.app.jobs_rows import BACK_OFF, FINAL, LEASE, MOST_ATTEMPTS, change, claim, worker_name
 from inkcast.app.settings import studio_settings
-from inkcast.app.store import AppStore
+from inkcast.app.store import TABLES, AppStore
 from inkcast.app.tables import JobRow, PreviewRow
 from inkcast.app.work.drawing import DrawingWork
 from inkcast.app.work.easels import Easels, LoadedEasels
 from inkcast.app.work.learning import LearningWork
 from inkcast.app.work.memory import out_of_memory
 from inkcast.app.work.watch import LostError, StoppedError, Watch
+from inkcast.database import failed
+from inkcast.drawing.enrolling import LibraryShelf
 from inkcast.errors import InkcastError, OutputError, StudioError
 
 IDLE = 0.25  # seconds between two looks into an empty queue
@@ -100,7 +104,10 @@ class Worker:
                 return
             except StoppedError as stopped:
                 state, error, delay = stopped.state, "", 0.0
-            except Exception as met:
+            except Exception as error_met:
+                met = error_met
+                if isinstance(met, DBAPIError):  # of DBOS, which writes to the same database
+                    met = failed(TABLES.title, str(self._store), met)
                 state, error, delay = judged(met, job.attempt)
                 if not isinstance(met, InkcastError):
                     log.error("%s %s failed", job.kind, job.id, exc_info=met)
@@ -113,7 +120,8 @@ class Worker:
             return LearningWork(
                 self._store, job, self._easels, watch, lambda owner: self._studio.library(User(owner, "")), folder
             )
-        return DrawingWork(self._store, job, self._easels, watch)
+        shelf = LibraryShelf(lambda: nullcontext(self._studio.library(User(job.owner, ""))))
+        return DrawingWork(self._store, job, self._easels, watch, shelf)
 
     def _settle(self, job: JobRow, state: str, error: str, delay: float) -> None:
         """Writes how it ended; tries on while the database does not answer, since the lease runs on anyway."""

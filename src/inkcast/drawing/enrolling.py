@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from inkcast.errors import CastError
 from inkcast.events import Note, Progress, Report
 
 if TYPE_CHECKING:
+    from inkcast.cast.store import CastLibrary
     from inkcast.drawing.easel import Easel
     from inkcast.sdxl.backbone import Backbone
 
@@ -32,21 +34,31 @@ class Shelf(Protocol):
     def keep(self, character: Character, easel: Easel, identity: Identity, report: Report) -> None: ...
 
 
+def usual_library() -> AbstractContextManager[CastLibrary] | None:
+    """The one that the settings name, if there is one."""
+    from inkcast.cast.store import library_exists, open_library
+
+    return open_library() if library_exists() else None
+
+
 @dataclass(frozen=True)
 class LibraryShelf:
-    """The cast library: an identity fits whoever has just those references, as those weights and this machine made it.
+    """A cast library: an identity fits whoever has just those references, as those weights and this machine made it.
 
     Whoever is not in the library is encoded for every comic; stable-identity keeps the faces it learned by itself.
     """
 
+    opened: Callable[[], AbstractContextManager[CastLibrary] | None] = usual_library
+
     def find(self, character: Character, easel: Easel, report: Report) -> Identity | None:
         """None of one that is damaged: `report` hears of it, and it will be made anew."""
-        from inkcast.cast.store import library_exists, open_library
-
-        if not _keeps(character, easel) or not library_exists():
+        if not _keeps(character, easel):
             return None
         try:
-            with open_library() as library:
+            found = self.opened()
+            if found is None:
+                return None
+            with found as library:
                 return library.identity(character, easel.engine.name, easel.origin.engine, made=circumstances(easel))
         except CastError as error:
             report(Note(f"{character.name} is encoded again: {error}"))
@@ -54,12 +66,13 @@ class LibraryShelf:
 
     def keep(self, character: Character, easel: Easel, identity: Identity, report: Report) -> None:
         """Of whoever is in the library still; `report` hears why an identity could not be kept."""
-        from inkcast.cast.store import library_exists, open_library
-
-        if not _keeps(character, easel) or not library_exists():
+        if not _keeps(character, easel):
             return
         try:
-            with open_library() as library:
+            found = self.opened()
+            if found is None:
+                return
+            with found as library:
                 if library.knows(character.id):
                     library.save_identity(character, identity, made=circumstances(easel))
         except CastError as error:

@@ -30,7 +30,7 @@ from inkcast.cast.archive import unpack_character
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.identities import pack, references_digest, unpack
 from inkcast.drawing.choices import Drawing
-from inkcast.drawing.enrolling import enrol
+from inkcast.drawing.enrolling import Shelf, enrol
 from inkcast.drawing.planning import PlannedPanel, plan_panels
 from inkcast.drawing.reading import as_script
 from inkcast.drawing.record import drawing_record
@@ -50,12 +50,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class DrawingWork:
-    """A job that draws, at one worker. What the steps answer with is small JSON, kept by the workflow."""
+    """A job that draws, at one worker. What the steps answer with is small JSON, kept by the workflow.
+
+    `shelf` has what engines made of the owner's characters before.
+    """
 
     store: AppStore
     job: JobRow
     easels: Easels
     watch: Watch
+    shelf: Shelf
     _open: ExitStack = field(default_factory=ExitStack)
     _drawing: Drawing | None = None  # where memory ran out, the leaner choices
     _device: str = ""  # where the easel draws
@@ -116,7 +120,7 @@ class DrawingWork:
         ]
         self.watch.tell(stage="cast")
         known = self._known(easel)
-        fresh = enrol(easel, plan, [one for one in self.cast if one.id not in known], self.watch.hear)
+        fresh = enrol(easel, plan, [one for one in self.cast if one.id not in known], self.watch.hear, self.shelf)
         found = {}
         with self.store.writing() as session:
             for character_id, identity in (known | fresh).items():

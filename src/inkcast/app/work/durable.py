@@ -1,7 +1,7 @@
 """A job as a durable workflow (DBOS): each finished step is kept in the database and not done again.
 
 One workflow has the job's id for all its life, over crashes, pauses and other workers. A step that is interrupted
-leaves nothing: it ends as DBOS's own cancelling does, and runs again when the workflow goes on.
+leaves nothing: to DBOS the workflow looks as if its process had been killed, and it goes on as it does after that.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from threading import Event
 from typing import TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from dbos import error as dbos_error
 from sqlalchemy.exc import DBAPIError
 
 from inkcast.app.jobs_tasks import DrawComic, Export, load_task
 from inkcast.app.project import Document
-from inkcast.app.store import AppStore
+from inkcast.app.store import TABLES, AppStore
 from inkcast.app.work.composing import compose_file, compose_folder, finish
 from inkcast.app.work.drawing import DrawingWork, drawn_panels
 from inkcast.app.work.learning import LearningWork
-from inkcast.errors import StudioError
+from inkcast.database import failed
 
 SHAPE = "inkcast-jobs-1"  # the order of steps; another one cannot go on with what this one began
 POLL = 0.1  # seconds
+PATIENCE = 30  # seconds in which a workflow begins
 T = TypeVar("T")
 
 
@@ -35,15 +35,20 @@ class Run:
     """One job being run here; `failure` is why it ended early."""
 
     work: DrawingWork | LearningWork
+    begun: Event = field(default_factory=Event)
     ended: Event = field(default_factory=Event)
     failure: BaseException | None = None
+
+
+class EndedError(BaseException):
+    """Ends a workflow early. DBOS keeps what an `Exception` says as the outcome, for ever; this it lets pass."""
 
 
 class Workflows:
     """DBOS in this process, of which there can be one; runs the jobs it is given, one at a time.
 
     Raises:
-        StudioError: the database cannot be written, as where its disk is full.
+        DatabaseError: the database cannot be written, as where its disk is full.
     """
 
     def __init__(self, store: AppStore, worker: str) -> None:
@@ -72,10 +77,7 @@ class Workflows:
             DBOS.register_queue(self._queue, worker_concurrency=1, polling_interval_sec=POLL)
         except DBAPIError as error:
             DBOS.destroy(destroy_registry=True)
-            reason = " ".join(str(error.orig).split())[:200]
-            raise StudioError(
-                f"the studio's database {store} cannot be written: {reason}; make room on its disk, then start again"
-            ) from error
+            raise failed(TABLES.title, str(store), error) from error
 
     def run(self, job_id: str, work: DrawingWork | LearningWork) -> None:
         """Begins the job, or goes on with it; returns when it is done.
@@ -93,11 +95,15 @@ class Workflows:
                     DBOS.enqueue_workflow(self._queue, self._workflow, job_id)
             else:
                 DBOS.resume_workflow(job_id, queue_name=self._queue)
+            waited = 0
+            while not run.begun.wait(1.0):
+                work.watch.check()
+                waited += 1
+                if waited % PATIENCE == 0:  # DBOS lost it, as where the database failed just then
+                    DBOS.resume_workflow(job_id, queue_name=self._queue)
             run.ended.wait()
             if run.failure is not None:
-                DBOS.cancel_workflow(job_id)
                 raise run.failure
-            DBOS.retrieve_workflow(job_id).get_result(polling_interval_sec=POLL)
         finally:
             del self._runs[job_id]
             work.close()
@@ -108,7 +114,10 @@ class Workflows:
 
     def _steps(self, job_id: str) -> None:
         """The workflow: the same steps in the same order each time, whatever was done already."""
-        run = self._runs[job_id]
+        run = self._runs.get(job_id)
+        if run is None:  # it was ended while it waited to begin
+            raise EndedError
+        run.begun.set()
         try:
             if isinstance(run.work, LearningWork):
                 self._step(run, "learn", run.work.learn)
@@ -116,7 +125,7 @@ class Workflows:
                 self._comic(run, run.work)
         except BaseException as error:
             run.failure = run.failure or error
-            raise
+            raise EndedError from error
         finally:
             run.ended.set()
 
@@ -145,8 +154,7 @@ class Workflows:
                 return body()
             except BaseException as error:
                 run.failure = error
-                # DBOS keeps what a step raises, and would raise it again for ever: this it does not keep.
-                raise dbos_error.DBOSWorkflowCancelledError(f"{name} was ended") from error
+                raise EndedError from error
 
         return DBOS.run_step({"name": name}, guarded)
 
