@@ -193,3 +193,39 @@ def test_a_long_quotation_is_whose_it_ends_as_and_says_that_it_was_guessed() -> 
 def test_a_mark_that_nothing_closes_is_told() -> None:
     parsed = parse_story('"We sailed, said Ruth.\n\nJoe laughed.', [CastName("Ruth", "she"), CastName("Joe", "he")])
     assert any("opened but not closed" in w.message for w in parsed.warnings)
+
+
+@pytest.mark.parametrize(
+    ("story", "cast", "shown"),
+    [
+        (
+            "ハナは公園に行った。小さな猫を見つけた。そして家に帰った。雨が降った。静かだった。とても眠かった。",
+            ("ハナ", "健太"),
+            [("ハナ",), ("ハナ",), ("ハナ",), (), (), ("ハナ",)],
+        ),
+        (
+            "ハナと健太は海に行った。ボールで遊んだ。ハナは笑った。健太に手を振った。誰もいなかった。",
+            ("ハナ", "健太"),
+            [("ハナ", "健太"), ("ハナ", "健太"), ("ハナ",), ("ハナ", "健太"), ()],
+        ),
+        ("ハナは公園に行った。男が来た。笑った。", ("ハナ",), [("ハナ",), (), ()]),
+        (
+            "小红走进公园。看见了一只猫。高兴地抱起了它。天黑了。然后跑回家。门开了。",
+            ("小红", "小刚"),
+            [("小红",), ("小红",), ("小红",), (), ("小红",), ()],
+        ),
+        (
+            "小红和小刚在海边。一起捡贝壳。看见小刚跌倒，小红笑了。",
+            ("小红", "小刚"),
+            [("小红", "小刚"), ("小红", "小刚"), ("小刚", "小红")],
+        ),
+        ("小红走进公园。一个男人来了。笑了笑。", ("小红",), [("小红",), (), ()]),
+    ],
+)
+def test_a_subject_left_out_is_whoever_acted_before(
+    story: str, cast: tuple[str, ...], shown: list[tuple[str, ...]]
+) -> None:
+    parsed = parse_story(story, [CastName(name) for name in cast])
+    assert [tuple(one.name for one in panel.characters) for panel in parsed.script.panels] == shown
+    for panel in parsed.script.panels:
+        assert all(one.name in panel.description for one in panel.characters)

@@ -110,7 +110,7 @@ def _seated(text: str, reference: Reference, names: str, lexicon: Lexicon) -> _E
     mention = reference.mention
     start = mention.start
     if reference.members and mention.start == mention.end:
-        return _Edit(start, start, names + _UNSAID)
+        return _Edit(start, start, names + (_UNSAID if lexicon.spaced else lexicon.unsaid.mark))
     if mention.kind != "pronoun" or not reference.members:
         return _Edit(start, mention.end, names)
     if turned := re.search(r"(?:-t)?[-\u2010]$", text[max(start - 3, 0) : start]):

@@ -186,6 +186,8 @@ class _Resolver:
                 return Reference(mention, own)
         if mention.role == "subject" and not self.own and set(mention.genders) & set(self.talk.stranger):
             return Reference(mention, ())
+        if mention.start == mention.end and not self.talk.lexicon.spaced:  # verbs without number: whoever acted goes on
+            return Reference(mention, () if self.talk.stranger else self.talk.subjects)
         same = [m for m in self.acting if self.talk.known(m, mention.genders)] if mention.role == "subject" else []
         if same:  # "Ann said that she …"
             others = {m for r in self.references for m in r.members if self.talk.known(m, mention.genders)}
@@ -327,6 +329,16 @@ def _is_list(text: str, start: int, mentions: Sequence[Mention], end: int, lexic
     return len(lead) <= 1 and all(word in lexicon.coordinators for word in re.findall(r"\w+", between))
 
 
+def _nameless(
+    text: str, clauses: Sequence[tuple[int, int]], acting: Sequence[int], lexicon: Lexicon
+) -> tuple[Gender, ...]:
+    """The genders of somebody outside the cast who acts, where no article tells: "男が来た"."""
+    if lexicon.spaced or acting:
+        return ()
+    told = "".join(text[start:end] for start, end in clauses)
+    return tuple(g for g in ("he", "she") if any(word in told for word in getattr(lexicon.people, g)))
+
+
 def resolve(
     text: str, mentions: Sequence[Mention], clauses: Sequence[tuple[int, int]], talk: Discourse
 ) -> tuple[Reference, ...]:
@@ -334,7 +346,7 @@ def resolve(
     resolver = _Resolver(text, talk, mentions)
     for start, end in _joined(text, mentions, clauses, talk.lexicon):
         resolver.clause([mention for mention in mentions if start <= mention.start < end])
-    talk.stranger = resolver.stranger
+    talk.stranger = resolver.stranger or _nameless(text, clauses, resolver.acting, talk.lexicon)
     named = tuple(dict.fromkeys(m for r in resolver.references if r.mention.kind == "name" for m in r.members))
     talk.pair = named if len(named) == 2 else talk.pair
     if resolver.acting:

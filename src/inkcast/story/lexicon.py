@@ -147,6 +147,22 @@ class Clitics(_Section):
     never: Words = ()
 
 
+class Unsaid(_Section):
+    """Subjects left out where words are not spaced: patterns over a sentence, and what stands after a subject.
+
+    The sentence, after one of `leads`, begins as `begins` says, ends as `ends` and not as `never` say, and shows no
+    `subject`; `objects` follow a name that is none.
+    """
+
+    leads: str = ""
+    begins: str = r"(?!)"
+    ends: str = ""
+    never: str = r"(?!)"
+    subject: str = r"(?!)"
+    objects: str = r"(?!)"
+    mark: str = ""
+
+
 class Possession(_Section):
     """Possessives that do not tell whose they are: the (masculine, feminine) articles that stand for each of them."""
 
@@ -190,6 +206,7 @@ class Lexicon(_Section):
     nicknames: Mapping[str, Words] = Field(default_factory=dict)
     pronouns: Mapping[Gender, PronounForms]
     clitics: Clitics = Clitics()
+    unsaid: Unsaid = Unsaid()
     possession: Possession = Possession()
     people: People = People()
     groups: Groups = Groups()

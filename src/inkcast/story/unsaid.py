@@ -9,11 +9,14 @@ from inkcast.story.lexicon import Lexicon, fold
 from inkcast.story.mentions import Mention
 
 _WORD = re.compile(r"[^\W_]+")
+_CLOSING = " \t\r\n\u3000。．！？!?….」』”"
 
 
 def find_unsaid(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
     """The subject that the sentence `text[start:end]` leaves out, as an empty mention where it would stand."""
     clitics = lexicon.clitics
+    if not lexicon.spaced:
+        yield from _unspaced(text, start, end, known, lexicon)
     if not clitics.drops:
         return
     folded = fold(text)
@@ -35,6 +38,27 @@ def find_unsaid(text: str, start: int, end: int, known: Sequence[Mention], lexic
         return
     at = words[first].start()
     yield Mention(at, at, "pronoun", genders=("they",) if verb.endswith("n") else (), role="subject")
+
+
+def _unspaced(text: str, start: int, end: int, known: Sequence[Mention], lexicon: Lexicon) -> Iterator[Mention]:
+    unsaid = lexicon.unsaid
+    sentence = text[start:end].strip(_CLOSING)
+    at = start + len(re.match(rf"(?:{unsaid.leads})*", sentence)[0]) if unsaid.leads else start  # type: ignore[index]
+    rest = text[at : start + len(sentence)]
+    if not re.match(unsaid.begins, rest) or not re.search(rf"(?:{unsaid.ends})$", rest):
+        return
+    if re.search(rf"(?:{unsaid.never})$", rest) or re.search(unsaid.subject, rest):
+        return
+    if any(_opens_clause(text, at, mention, lexicon) for mention in known if mention.start >= at):
+        return
+    yield Mention(at, at, "pronoun", role="subject")
+
+
+def _opens_clause(text: str, start: int, mention: Mention, lexicon: Lexicon) -> bool:
+    """Whether the mention stands where a subject of its clause would, first or after a comma, and is marked as none."""
+    before = text[start : mention.start].rstrip()
+    marked = re.compile(lexicon.unsaid.objects).match(text, mention.end)
+    return not mention.owner and not marked and (not before or before.endswith(("，", "、", ",")))
 
 
 def _is_finite(verb: str, lexicon: Lexicon) -> bool:
