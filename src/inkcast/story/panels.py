@@ -10,12 +10,13 @@ from inkcast.story.clauses import cut_actions, find_clauses, leaves_subject_out,
 from inkcast.story.clitics import find_clitics
 from inkcast.story.describe import join_names, self_contained, sentence, upright, with_subject
 from inkcast.story.dialogue import Dialogue
-from inkcast.story.discourse import Discourse, Reference, resolve
+from inkcast.story.discourse import Discourse, Reference
 from inkcast.story.lexicon import Lexicon, fold
 from inkcast.story.mentions import Mention, NameFinder, find_groups, find_ordered, find_people
 from inkcast.story.possessives import find_possessives
 from inkcast.story.presence import visible
 from inkcast.story.pronouns import find_pronouns
+from inkcast.story.resolving import resolve
 from inkcast.story.scenes import Scene
 from inkcast.story.script import Line, LineKind, Panel, Presence
 from inkcast.story.sentences import Unit, speech_verbs
