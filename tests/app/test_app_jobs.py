@@ -351,6 +351,21 @@ def test_a_dead_workers_job_goes_to_the_next_and_a_live_ones_does_not(desk: Desk
     assert "workers died" in desk.jobs.get(job.id).error
 
 
+def test_a_worker_that_is_silent_is_said_to_be(desk: Desk) -> None:
+    job = desk.jobs.submit(DrawComic(), desk.project())
+    with desk.store.writing(turns=True) as session:
+        claim(session, "elsewhere:1:a", 1, time.time() - LEASE / 2)
+    assert (desk.jobs.get(job.id).silent, desk.jobs.get(job.id).error) == (False, "")
+    with desk.store.writing() as session:
+        session.get_one(JobRow, job.id).lease = time.time() - 12
+    told = desk.jobs.get(job.id)
+    assert (told.state, told.silent, told.eta) == ("running", True, None)
+    assert told.error.startswith("its worker has not been heard of for 42 seconds")
+    desk.work()
+    told = desk.jobs.get(job.id)
+    assert (told.state, told.silent, told.error) == ("done", False, "")
+
+
 def test_a_dead_job_that_was_asked_to_stop_has_stopped(desk: Desk) -> None:
     job = desk.jobs.submit(DrawComic(), desk.project())
     with desk.store.writing(turns=True) as session:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
+from inkcast.app.jobs_rows import read_job
 from inkcast.app.project import Candidate, PanelState
+from inkcast.app.tables import JobRow
 from inkcast.app.web.boxes import as_box, colour, read_boxes
 from inkcast.app.web.designer import subject_of
 from inkcast.app.web.drafts import Draft, drafts_of, painted, records, save_character, seen, with_boxes
+from inkcast.app.web.job_view import job_html
 from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, merged, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
@@ -283,6 +288,17 @@ def test_a_design_keeps_what_its_kind_can_have() -> None:
     car = subject_of("x", {"kind": "car", "color": "blue", "top": "red"})
     assert isinstance(car, Thing)
     assert car.color == "blue"
+
+
+def test_a_job_in_words_says_why_it_stands_still() -> None:
+    row = JobRow(id="1", number=1, owner="a", kind="draw", task='{"missing_only": false}', order="", state="running")
+    row.created, row.panels, row.panels_done, row.panel, row.stage, row.lease = 0.0, 4, 1, 2, "panels", time.time() + 30
+    session: Any = None  # not asked: the job is not in the queue
+    assert "Drawing panel 2, 1 of 4 done" in job_html(read_job(session, row))
+    row.lease = time.time() - 12
+    told = job_html(read_job(session, row))
+    assert 'role="alert"' in told
+    assert "its worker has not been heard of for 42 seconds" in told
 
 
 def test_every_style_has_a_card_with_a_picture_of_its_own_kind() -> None:

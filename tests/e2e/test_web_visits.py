@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.author import PATIENCE, Author
 from tests.e2e.serving import serving
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "lantern"
 PASSWORD = "correct horse battery"
 
 pytestmark = pytest.mark.slow
@@ -87,11 +88,19 @@ def test_panels_are_chosen_and_boxes_moved_by_keys_alone(author: Author) -> None
     author.page.wait_for_function("document.querySelector('[aria-label=\"Rolf: left in percent\"]')?.value != '30'")
 
 
-def test_an_error_says_what_to_do(author: Author) -> None:
+def test_an_error_says_what_to_do(author: Author, tmp_path: Path) -> None:
     author.enter()
     author.tab("Cast")
     author.page.click("#cast-new")
     author.page.locator("#cast-name input, #cast-name textarea").fill("")
     author.page.click("#cast-save")
     author.page.get_by_text("write one in the field Name").wait_for()
+    assert author.page.get_by_text("Error", exact=True).locator("visible=true").count() <= 1  # the notice's title
+    (tmp_path / "notes.png").write_text("no picture")
+    drop = "#cast-drop input[type=file]"
+    author.page.set_input_files(drop, [str(tmp_path / "notes.png"), str(EXAMPLE / "ann.png")])
+    author.page.get_by_text("'notes.png' is not a picture of a known format").first.wait_for(timeout=PATIENCE)
+    author.page.locator("#cast-pictures .ink-card").wait_for(timeout=PATIENCE)
+    author.page.set_input_files(drop, [str(EXAMPLE / "rolf.png")])
+    author.page.locator("#cast-pictures .ink-card").nth(1).wait_for(timeout=PATIENCE)
     assert "Traceback" not in author.page.locator("body").inner_text()

@@ -20,6 +20,10 @@ from inkcast.app.tables import JobRow
 STATES_WAITING = ("queued",)
 FINAL = ("done", "failed", "cancelled")
 LEASE = 30.0  # seconds after which a silent worker counts as dead
+SILENT = (
+    "its worker has not been heard of for {:.0f} seconds: it or its machine may have ended, or the disk is full; "
+    "what is finished is kept, and it goes on by itself as soon as a worker runs (inkcast studio, inkcast worker)"
+)
 MOST_ATTEMPTS = 4
 MOST_DEATHS = 12  # attempts after which a job whose workers keep dying is given up
 BACK_OFF = 5.0  # seconds before the second attempt; three times as long before each further one
@@ -38,8 +42,8 @@ class JobFile:
 @dataclass(frozen=True)
 class Job:
     """A job as it stands. `position` counts the jobs before it in the queue; `panel` is the script's number, from 1, of
-    the panel being drawn; `eta` are seconds; `version` grows with each change, `preview` with each new preview. Times
-    are seconds since 1970.
+    the panel being drawn; `eta` are seconds; `version` grows with each change, `preview` with each new preview. Of a
+    `silent` job the worker seems to be gone. Times are seconds since 1970.
     """
 
     id: str
@@ -57,6 +61,7 @@ class Job:
     steps: int
     fraction: float
     eta: float | None
+    silent: bool
     error: str
     notes: tuple[str, ...]
     attempt: int
@@ -72,7 +77,8 @@ class Job:
 
 
 def read_job(session: Session, row: JobRow) -> Job:
-    fraction = fraction_of(row)
+    fraction, now = fraction_of(row), time.time()
+    silent = row.state == "running" and row.lease < now
     return Job(
         id=row.id,
         owner=row.owner,
@@ -88,8 +94,9 @@ def read_job(session: Session, row: JobRow) -> Job:
         step=row.step,
         steps=row.steps,
         fraction=fraction,
-        eta=eta_of(row, time.time()),
-        error=row.error,
+        eta=None if silent else eta_of(row, now),
+        silent=silent,
+        error=SILENT.format(now - row.lease + LEASE) if silent else row.error,
         notes=tuple(json.loads(row.notes)),
         attempt=row.attempt,
         version=row.version,

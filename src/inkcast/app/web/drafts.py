@@ -14,7 +14,7 @@ from inkcast.app.safety import check_consent, check_picture, check_words
 from inkcast.app.sight import look
 from inkcast.cast.character import Reference
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words, check_reference
-from inkcast.errors import CastError, PictureError
+from inkcast.errors import CastError, InkcastError, PictureError
 from inkcast.images import configured_limits, encode_png, open_picture, read_picture_bytes
 from inkcast.story.script import Box
 
@@ -85,6 +85,17 @@ def read_draft(path: str) -> Draft:
     picture = open_picture(data, name=name)
     check_picture(picture, f"picture {name!r}")
     return with_face(Draft(data, name, picture))
+
+
+def read_drafts(paths: Sequence[str]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+    """The files that are pictures, and why each of the others is not taken."""
+    found, refused = [], []
+    for path in paths:
+        try:
+            found.append(read_draft(path))
+        except InkcastError as error:
+            refused.append(str(error))
+    return tuple(found), tuple(refused)
 
 
 def with_face(draft: Draft) -> Draft:

@@ -42,6 +42,11 @@ def job_html(job: Job | None) -> str:
                     f"<p>{escape(job.error)}</p><p>It is tried again by itself; what is finished is kept.</p></div>"
                 )
             return f'<div class="ink-job" role="status">Waiting for its turn{before}.{bar("Waiting", 0)}</div>'
+    if job.silent:
+        return (
+            f'<div class="ink-job ink-failed" role="alert"><strong>{what} waits for a worker.</strong>'
+            f"<p>{escape(job.error)}</p></div>"
+        )
     words = "Paused" if job.state == "paused" else doing(job)
     return f'<div class="ink-job" role="status">{escape(words)}{bar(words, job.fraction)}</div>'
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from inkcast.app.web.boxes import NamedBox, box_editor, boxes_value, read_boxes
 from inkcast.app.web.cards import Card, cards, cards_value
-from inkcast.app.web.drafts import Draft, layers_of, painted, read_draft, seen, with_boxes
+from inkcast.app.web.drafts import Draft, layers_of, painted, read_drafts, seen, with_boxes
 from inkcast.app.web.pictures import data_uri, empty, img, tinted
 from inkcast.app.web.told import told
 from inkcast.errors import UsageError
@@ -114,7 +114,9 @@ def _wire(form: ReferenceForm, drop: Any, drop_one: Any, add: Any, cut: Any, for
 
     @told
     def receive(files: list[str] | None, kept: tuple[Draft, ...]) -> list[Any]:
-        fresh = tuple(read_draft(path) for path in files or ())
+        fresh, refused = read_drafts(files or ())
+        for reason in refused:
+            gr.Warning(reason, title="Not taken", duration=20)
         return [*form.values((*kept, *fresh), len(kept) if fresh else max(len(kept) - 1, 0)), None]
 
     @told
