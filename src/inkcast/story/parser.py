@@ -1,8 +1,8 @@
 """The offline story parser: no model, no network.
 
 A story becomes a `Script` by rules over the cast list. Each step is a module of its own: `quotes` (what is said),
-`sentences` (units), `mentions` and `pronouns` (who is spoken of), `discourse` and `resolving` (who "she" is), `speech` and
-`dialogue` (who says it), `scenes` (where and when), `clauses` (single actions), `presence` (who is in the picture),
+`sentences` (units), `mentions` and `pronouns` (who is spoken of), `discourse` and `resolving` (who "she" is), `speech`
+and `dialogue` (who says it), `scenes` (where and when), `clauses` (single actions), `presence` (who is in the picture),
 `describe` (pictures in words that stand alone); `panels` calls them in order. The words they know are data:
 `languages/*.toml`.
 """
