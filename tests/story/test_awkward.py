@@ -229,3 +229,25 @@ def test_a_subject_left_out_is_whoever_acted_before(
     assert [tuple(one.name for one in panel.characters) for panel in parsed.script.panels] == shown
     for panel in parsed.script.panels:
         assert all(one.name in panel.description for one in panel.characters)
+
+
+@pytest.mark.parametrize(
+    ("language", "story", "heard"),
+    [
+        (
+            "en",
+            'Lena knocks. An old woman opens. "Come in," says the woman. The old woman laughs. "Thanks," says the girl.',
+            [None, "Lena"],
+        ),
+        ("en", 'Lena knocks. A man opens. Tom waits. "Come in," says the man.', [None]),
+        ("en", 'Lena knocks. Tom opens. "Come in," says the man.', ["Tom"]),
+        ("de", "Lena klopfte. Eine alte Frau öffnete. „Herein“, sagte die Frau. Lena lachte.", [None]),
+    ],
+)
+def test_a_stranger_who_came_in_is_not_taken_for_the_cast(language: str, story: str, heard: list[str | None]) -> None:
+    parsed = parse_story(story, [CastName("Lena", "she"), CastName("Tom", "he")], language=language)
+    assert [line.speaker for panel in parsed.script.panels for line in panel.dialogue] == heard
+    for panel in parsed.script.panels:
+        if any(line.speaker is None for line in panel.dialogue):
+            assert panel.description.lower().startswith(("the woman talk", "the man talk", "die frau spricht"))
+            assert panel.characters == ()

@@ -40,7 +40,12 @@ class Discourse:
     alone: bool = False
     speaker: int | None = None  # who spoke in the unit before, if it was a quotation
     stranger: tuple[Gender, ...] = ()  # somebody outside the cast who acted last
+    strangers: dict[str, int] = field(default_factory=dict)  # "woman", and in which unit "a woman" came in
     relatives: dict[tuple[int, str], int] = field(default_factory=dict)  # whose "daughter" has which name
+
+    def is_stranger(self, noun: str) -> bool:
+        """Whether "the woman" goes back to "a woman", who is nobody of the cast."""
+        return noun in self.strangers and self.unit - self.strangers[noun] <= _MEMORY
 
     def advance(self) -> None:
         self.unit += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inkcast.story.lexicon import Gender, Lexicon, Words, alternation, fold
-from inkcast.story.names import CastName, NameForm, name_forms
+from inkcast.story.names import ADDRESSES, CastName, NameForm, name_forms
 
 Kind = Literal["name", "pronoun", "person", "kin", "group", "stranger", "former", "latter"]
 Role = Literal["subject", "object", "possessive", "reflexive", ""]
@@ -108,7 +108,7 @@ class NameFinder:
         """ "Mr. and Mrs. Lee", "the Lees": all the members of one surname."""
         if not self.lexicon.spaced:
             return
-        titles = alternation(self.lexicon.titles.abbreviations, spaced=True).pattern
+        titles = alternation((*self.lexicon.titles.abbreviations, *ADDRESSES), spaced=True).pattern
         pair = rf"{titles}\.?\s+(?:{re.escape(self.lexicon.conjunction)}|&)\s+{titles}\.?\s+(?P<pair>[^\W_]+)"
         articles = self.lexicon.definite
         unchanged = self.lexicon.language in ("fr", "es")  # "los Vega"

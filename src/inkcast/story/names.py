@@ -36,6 +36,7 @@ _PARTICLES = frozenset(
         "zu",
     }
 )
+ADDRESSES = ("miss", "herr", "frau", "fräulein", "señor", "señora")  # written out, before a last name
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 _GENDER_OF = {
     "he": "he", "him": "he", "his": "he", "er": "he", "il": "he", "él": "he", "el": "he", "他": "he", "彼": "he",
@@ -175,11 +176,7 @@ def _last_names(core: Sequence[str]) -> set[str]:
 def _fitting_titles(own: Sequence[str], gender: Gender | None, lexicon: Lexicon) -> set[str]:
     """The member's own titles and the forms of address their gender allows ("Mr" for Captain Tom Hale)."""
     polite = [title for title in lexicon.titles.abbreviations if title in {*lexicon.titles.he, *lexicon.titles.she}]
-    polite += [
-        title
-        for title in ("miss", "herr", "frau", "señor", "señora")
-        if title in {*lexicon.titles.he, *lexicon.titles.she}
-    ]
+    polite += [title for title in ADDRESSES if title in {*lexicon.titles.he, *lexicon.titles.she}]
     other = {"he": lexicon.titles.she, "she": lexicon.titles.he}.get(gender or "", ())
     titles = {*own, *(title for title in polite if title not in other)}
     return titles | {longer for title in own for longer in lexicon.titles.expand.get(title, ())}

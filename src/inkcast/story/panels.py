@@ -149,7 +149,7 @@ class PanelMaker:
         told = [self_contained(self.text, a, b, references, self.cast, self.lexicon) for a, b in pieces]
         words = sentence(self.lexicon.joiner.join(_bare(part) for part in told))
         manner = self._manner(unit, tag, references, speakers)
-        names = join_names(speakers, self.cast, self.lexicon)
+        names = join_names(speakers, self.cast, self.lexicon) or (self._stranger(references) if manner == [] else "")
         words = upright(words, names, self.lexicon)
         if names and (not words or manner == [] or (not references and len(words.split()) <= _MERE_LEAD)):
             doing = self.lexicon.doing
@@ -157,6 +157,12 @@ class PanelMaker:
             words = f"{names}{self.lexicon.joiner}{several}"
         caption = " … ".join(_bare(self.text[a:b], ends="") for a, b in pieces) if manner is None else ""
         return words or self.text[unit.start : unit.end].strip(), sentence(caption) if caption else ""
+
+    def _stranger(self, references: Sequence[Reference]) -> str:
+        """Somebody outside the cast ("the old woman"), as the story says it."""
+        kinds = ("person", "stranger")
+        found = [r.mention for r in references if r.mention.kind in kinds and not r.members]
+        return sentence(self.text[found[0].start : found[0].end]) if found else ""
 
     def _manner(
         self, unit: Unit, tag: Tag | None, references: Sequence[Reference], speakers: Sequence[int]

@@ -54,8 +54,8 @@ class _Resolver:
 
     def _is_strange(self, reference: Reference) -> bool:
         """Whether somebody outside the cast acts: "a man", "their mother", and "he" as long as it means him."""
-        mention = reference.mention
-        return not (reference.members or self.own or mention.owner) and mention.kind in ("stranger", "kin", "pronoun")
+        outside = reference.mention.kind in ("stranger", "person", "kin", "pronoun")
+        return outside and not (reference.members or self.own or reference.mention.owner)
 
     def _coordinated(self, mention: Mention) -> bool:
         """Whether only "and" or a comma stands between `mention` and a subject before it ("Lou, Gabe and Mia")."""
@@ -80,6 +80,10 @@ class _Resolver:
                 pair = self.talk.pair
                 return Reference(mention, (pair[0 if mention.kind == "former" else 1],) if len(pair) == 2 else ())
             case "stranger":
+                self.talk.strangers[self._noun(mention)] = self.talk.unit
+                return Reference(mention, ())
+            case "person" if self.talk.is_stranger(self._noun(mention)):
+                self.talk.strangers[self._noun(mention)] = self.talk.unit
                 return Reference(mention, ())
         if "they" in mention.genders and self._is_plural(mention):
             return self._they(mention)
@@ -108,6 +112,9 @@ class _Resolver:
         if mention.start == mention.end and self.talk.subjects == (best,):
             rivals = ()  # a subject left out is the one before, by grammar
         return Reference(mention, () if best is None else (best,), rivals=rivals)
+
+    def _noun(self, mention: Mention) -> str:
+        return self.text[mention.start : mention.end].lower().split()[-1]
 
     def _several(self, mention: Mention) -> tuple[int, ...]:
         """Whom a group word means: not whoever acts on them ("Rose helped both"); siblings have one surname."""

@@ -36,6 +36,6 @@ def split_title(text: str) -> tuple[str, int]:
         return "", 0
     words = re.findall(r"[぀-ヿ㐀-鿿]|\w+", match["title"])
     paragraph = re.split(r"\n\s*\n", match["story"], maxsplit=1)[0].rstrip()
-    if len(words) > LONGEST_TITLE or not re.search(rf"{_SENTENCE_END}[\"'”’»«“」』)\]]*$", paragraph):
+    if len(words) > LONGEST_TITLE or not re.search(rf"{_SENTENCE_END}\s?[\"'”’»«“」』)\]]*$", paragraph):
         return "", 0
     return match["title"], match.start("story")
