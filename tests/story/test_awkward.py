@@ -236,7 +236,7 @@ def test_a_subject_left_out_is_whoever_acted_before(
     [
         (
             "en",
-            'Lena knocks. An old woman opens. "Come in," says the woman. The old woman laughs. "Thanks," says the girl.',
+            'Lena knocks. An old woman opens. "Come in," says the woman. The woman laughs. "Thanks," says the girl.',
             [None, "Lena"],
         ),
         ("en", 'Lena knocks. A man opens. Tom waits. "Come in," says the man.', [None]),
@@ -251,3 +251,17 @@ def test_a_stranger_who_came_in_is_not_taken_for_the_cast(language: str, story: 
         if any(line.speaker is None for line in panel.dialogue):
             assert panel.description.lower().startswith(("the woman talk", "the man talk", "die frau spricht"))
             assert panel.characters == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "story", "doubted"),
+    [
+        ("fr", "Anna montra une vieille boîte à Max. Il la prit.", "'la' may be nobody of the cast"),
+        ("fr", "Anna salua une vieille femme avec Max. Il la prit.", None),
+        ("de", "Anna traf Max. Er hatte einen Ball. Sie warf ihn.", "'ihn' may be nobody of the cast"),
+        ("de", "Anna traf Max. Sie umarmte ihn.", None),
+    ],
+)
+def test_a_pronoun_that_may_stand_for_a_thing_is_reported(language: str, story: str, doubted: str | None) -> None:
+    parsed = parse_story(story, [CastName("Anna", "she"), CastName("Max", "he")], language=language)
+    assert [w.message.split(";")[0] for w in parsed.warnings] == ([doubted] if doubted else [])

@@ -47,6 +47,7 @@ class People(_Section):
     she: Words = ()
     it: Words = ()
     kin: Words = ()
+    things: Mapping[Gender, Words] = Field(default_factory=dict)  # articles of nouns that a pronoun may stand for
     indefinite: Words = ()
     adjectives: Words = ()
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inkcast.story.discourse import NEAR, Discourse, Reference
-from inkcast.story.lexicon import Gender, Lexicon
+from inkcast.story.lexicon import Gender, Lexicon, alternation, fold
 from inkcast.story.mentions import Mention
 
 _LONGEST_LIST = 12  # names
+_THING_REACH = 120  # characters within which a pronoun may go back to a thing
 
 
 @dataclass
@@ -111,7 +112,16 @@ class _Resolver:
             best, rivals = self.talk.one(mention.genders, later, subject=subject)
         if mention.start == mention.end and self.talk.subjects == (best,):
             rivals = ()  # a subject left out is the one before, by grammar
-        return Reference(mention, () if best is None else (best,), rivals=rivals)
+        doubt = is_object and best is not None and self._may_be_thing(mention)
+        return Reference(mention, () if best is None else (best,), rivals=rivals, doubt=doubt)
+
+    def _may_be_thing(self, mention: Mention) -> bool:
+        """Whether "la" may go back to "une boîte", a thing of that gender just before."""
+        people, before = self.talk.lexicon.people, self.text[max(mention.start - _THING_REACH, 0) : mention.start]
+        articles = tuple(word for gender in mention.genders for word in people.things.get(gender, ()))
+        adjectives = alternation(people.adjectives, spaced=True).pattern
+        nouns = rf"{alternation(articles, spaced=True).pattern}\s+(?:{adjectives}\s+)*(\w+)"
+        return bool(articles) and not {*re.findall(nouns, fold(before))} <= {*people.he, *people.she, *people.kin}
 
     def _noun(self, mention: Mention) -> str:
         return self.text[mention.start : mention.end].lower().split()[-1]
