@@ -23,6 +23,11 @@ def test_warnings_go_with_their_words_and_no_tab_undoes_another(author: Author) 
     expect(warnings).to_contain_text("Panel 3")
     expect(notes).to_contain_text("not closed")
 
+    author.edit_cell(0, 2, "Ann Lee; Roolf")
+    expect(warnings).to_contain_text("Roolf is not in this story: did you mean Rolf?")
+    author.edit_cell(0, 2, "Ann Lee")
+    expect(warnings).not_to_contain_text("Roolf")
+
     author.edit_cell(2, 3, "Rolf: I am lost.")
     expect(warnings).not_to_contain_text("Panel 3")
     expect(notes).not_to_contain_text("not closed")

@@ -54,7 +54,8 @@ class Stranger:
 
     @property
     def told(self) -> str:
-        advice = f"did you mean {shown(self.close)}?" if self.close else "add  --cast NAME=PICTURE"
+        more = "add them (--cast NAME=PICTURE; in the studio, tick them)"
+        advice = f"did you mean {shown(self.close)}?" if self.close else more
         return f"{shown(self.name)}, who is not in the cast: {advice}"
 
 

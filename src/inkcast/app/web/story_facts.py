@@ -16,6 +16,8 @@ from inkcast.engines.survey import Surveyed, survey
 from inkcast.errors import InkcastError, UsageError
 from inkcast.story.parser import ParsedStory
 
+Notes = tuple[dict[int, str], tuple[str, ...]]
+
 if TYPE_CHECKING:
     from inkcast.story.names import CastName
 
@@ -56,14 +58,36 @@ def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | No
         return None
 
 
-def warnings_of(found: ParsedStory | None, project: Project) -> str:
-    """The parser's warnings as a list, those about a panel with its number."""
+def notes_on(studio: Studio, user: User, project: Project, found: ParsedStory | None) -> Notes:
+    """What the parser had to choose, where it still holds, and names that nobody of the cast has; by panel from 0, and
+    about the whole story."""
+    from inkcast.cast.character import Character, CharacterId
+    from inkcast.cast.names import name_key
+    from inkcast.drawing.reading import strangers
+
+    by_panel, whole = standing_notes(found, project.script)
+    known: dict[str, Character] = {}
+    for entry in studio.library(user).entries():
+        if entry.name in project.cast:
+            who = Character(CharacterId(entry.id), entry.name, ())
+            known |= {name_key(name): who for name in (entry.name, *entry.aliases)}
+    for stranger in strangers(project.script, known):
+        if stranger.drawn:
+            usual = "tick them under Who is in it, or take them out"
+            advice = f"did you mean {stranger.close}?" if stranger.close else usual
+            told = f"{stranger.name} is not in this story: {advice}"
+            by_panel[stranger.panel] = "; ".join(filter(None, (by_panel.get(stranger.panel, ""), told)))
+    return by_panel, whole
+
+
+def warnings_of(notes: Notes, project: Project) -> str:
+    """The notes as a list, those about a panel with its number."""
     if not project.script.panels:
         return (
             '<div class="ink-empty"><strong>No script yet</strong><p>Write or paste a story above, tick who is in it, '
             "and press Write the script.</p></div>"
         )
-    by_panel, whole = standing_notes(found, project.script)
+    by_panel, whole = notes
     if not by_panel and not whole:
         return ""
     items = [f"<li><b>Panel {index + 1}</b>{escape(text)}</li>" for index, text in sorted(by_panel.items())]

@@ -20,13 +20,11 @@ from inkcast.app.web.script_rows import (
     moved,
     rows_of,
     script_of,
-    standing_notes,
     without,
 )
-from inkcast.app.web.story_facts import engine_choices, licence_of, read_again, read_story, warnings_of
+from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again, read_story, warnings_of
 from inkcast.app.web.styles import style_cards
 from inkcast.app.web.told import told
-from inkcast.story.parser import ParsedStory
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
 
     def show(user: User, project: Project) -> list[Any]:
         names = cast_names(studio, user)
-        found = read_again(studio, user, project)
+        notes = notes_on(studio, user, project, read_again(studio, user, project))
         drawing = project.choices
         known = list(dict.fromkeys((*names, *project.cast)))
         return [
@@ -135,12 +133,9 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             drawing.seed,
             drawing.negative,
             drawing.base,
-            warnings_of(found, project),
-            rows(project, found),
+            warnings_of(notes, project),
+            rows_of(project.script, notes[0]),
         ]
-
-    def rows(project: Project, found: ParsedStory | None) -> list[list[str]]:
-        return rows_of(project.script, standing_notes(found, project.script)[0])
 
     @told
     def keep_story(request: gr.Request, project: str, text: str) -> None:
@@ -149,8 +144,9 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             projects.set_story(project, text)
 
     @told
-    def keep_cast(request: gr.Request, project: str, names: list[str]) -> None:
+    def keep_cast(request: gr.Request, project: str, names: list[str]) -> Any:
         studio.projects(studio.user(request)).set_cast(project, names)
+        return bump()
 
     @told
     def write_script(request: gr.Request, project: str, text: str, names: list[str], model: str) -> list[Any]:
@@ -160,7 +156,8 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         projects.set_story(project, text)
         title = projects.get(project).script.title or parsed.script.title
         changed = projects.set_script(project, parsed.script.model_copy(update={"title": title}))
-        return [warnings_of(parsed, changed), rows(changed, parsed), bump()]
+        notes = notes_on(studio, user, changed, parsed)
+        return [warnings_of(notes, changed), rows_of(changed.script, notes[0]), bump()]
 
     @told
     def edit(request: gr.Request, project: str, cells: list[list[Any]]) -> Any:
@@ -176,10 +173,10 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         """What changed here or in another tab: an old table would undo it with the next edit of a cell."""
         user = studio.user(request)
         now = studio.projects(user).get(project)
-        found = read_again(studio, user, now)
-        wanted = rows(now, found)
+        notes = notes_on(studio, user, now, read_again(studio, user, now))
+        wanted = rows_of(now.script, notes[0])
         there = [["" if cell is None else str(cell) for cell in row] for row in cells]
-        return [warnings_of(found, now), gr.skip() if there == wanted else wanted]
+        return [warnings_of(notes, now), gr.skip() if there == wanted else wanted]
 
     def reorder(change: Callable[..., Any]) -> Any:
         @told
@@ -217,7 +214,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     story.blur(keep_story, [opened.project, story], None, **quiet)
-    cast.input(keep_cast, [opened.project, cast], None, trigger_mode="always_last", **quiet)
+    cast.input(keep_cast, [opened.project, cast], [opened.tick], trigger_mode="always_last", **quiet)
     write.click(
         write_script,
         [opened.project, story, cast, model],
