@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from tests.easel_fake import character
 
-from inkcast.drawing.retelling import deed, framing, is_caption, setting, things
+from inkcast.drawing.retelling import framing, is_caption, retelling_for
 from inkcast.drawing.wording import prompt_of, toon_prompt_of
 from inkcast.engines.engine import Style
+from inkcast.story.lexicon import LANGUAGES
 from inkcast.story.script import Panel, Presence
 from inkcast.toon.captions import caption
 from inkcast.toon.dataset import sample_scene
-from inkcast.toon.world import ACTIONS
+from inkcast.toon.world import ACTIONS, KINDS, PLACES, THINGS
 
 RUTH = character("Ruth Walker", "red", "she")
 JOE = character("Joe", "brown", "he", description="a bear")
@@ -85,12 +86,41 @@ def test_members_places_and_settings_of_the_prompt_stay() -> None:
 
 
 def test_words_mean_no_more_than_they_say() -> None:
-    assert deed("He was busy being ill", 1) == "standing"
-    assert deed("They shook hands and ran", 2) == "shaking hands"
-    assert deed("They shook hands and ran", 1) == "running"
-    assert {deed(action, 2) for action in ACTIONS} == set(ACTIONS)
-    assert setting("a man of the world") == ""
-    assert setting("", "home", "snow, night") == "in the kitchen at night"
+    english = retelling_for("en")
+    assert english.deed("He was busy being ill", 1) == "standing"
+    assert english.deed("They shook hands and ran", 2) == "shaking hands"
+    assert english.deed("They shook hands and ran", 1) == "running"
+    assert {english.deed(action, 2) for action in ACTIONS} == set(ACTIONS)
+    assert english.setting("a man of the world") == ""
+    assert english.setting("", "home", "snow, night") == "in the kitchen at night"
     assert framing("medium shot") == "medium shot"
-    assert things("carpets and baggage") == ""
-    assert things("two balloons over a car") == "a balloon and a car"
+    assert english.holding("carpets and baggage") == ""
+    assert english.holding("two balloons over a car") == "a balloon and a car"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_tells_of_the_whole_drawn_world(language: str) -> None:
+    tables, english = retelling_for(language), retelling_for("en")
+    assert [*tables.deeds, "standing"] == [*english.deeds, "standing"]
+    assert set(tables.deeds) == set(ACTIONS) - {"standing"}
+    assert set(tables.kinds) == set(KINDS)
+    assert set(tables.things) == set(THINGS)
+    for table in ("places", "hours"):
+        assert list(getattr(tables, table)) == list(getattr(english, table))
+    assert all(is_caption(said) for said in (*tables.deeds, *tables.places, *tables.hours))
+    assert len(tables.places) == len(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "place", "time", "expected"),
+    [
+        ("de", "Mia rannte durch den alten Wald", "", "Nacht", "running in the forest at night"),
+        ("fr", "Luc s'assit sur un banc du jardin avec une lanterne", "", "pluie", "sitting in the park in the rain"),
+        ("es", "Ana leyó una carta en la cocina", "cocina", "", "reading in the kitchen"),
+        ("zh", "小红在公园里跳起舞来", "公园", "夜晚", "dancing in the park at night"),
+        ("ja", "ハナは台所で手を振った", "台所", "朝", "waving in the kitchen"),
+    ],
+)
+def test_stories_of_six_languages_are_told(language: str, words: str, place: str, time: str, expected: str) -> None:
+    world = retelling_for(language)
+    assert f"{world.deed(words, 1)} {world.setting(words, place, time)}" == expected

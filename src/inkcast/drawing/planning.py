@@ -14,6 +14,7 @@ from inkcast.drawing.wording import prompt_of, style_of, toon_prompt_of
 from inkcast.engines.engine import PanelPrompt, Style
 from inkcast.page.layout import PageLayout
 from inkcast.sampling.sizes import nearest_bucket
+from inkcast.story.lexicon import detect_language
 from inkcast.story.script import Script
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ def plan_panels(
     """One plan per panel, in the script's order, each of its frame's aspect, by the easel's choices and base."""
     drawing = easel.drawing
     aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
-    say = toon_prompt_of if easel.toon else prompt_of
-    prompts = [say(panel, cast) for panel in script.panels]
+    language = detect_language(" ".join(panel.description for panel in script.panels))
+    prompts = [
+        toon_prompt_of(panel, cast, language) if easel.toon else prompt_of(panel, cast) for panel in script.panels
+    ]
     characters = {character.id: character for character in cast}
     return tuple(
         PlannedPanel(

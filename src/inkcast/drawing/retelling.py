@@ -1,100 +1,32 @@
 """A story's words in those of the drawn world: its captions know thirteen actions, twelve places, the present tense.
 
-Everything here reads English; words of other languages tell nothing, and whoever is there stands.
+What tells of them stands in `toon_words/*.toml`, a file for each language that stories are read in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 
 import numpy as np
 
+from inkcast.story.lexicon import UNSPACED
 from inkcast.toon.captions import corpus
 from inkcast.toon.dataset import sample_scene
-from inkcast.toon.world import JOINT_ACTIONS, KINDS, THINGS
+from inkcast.toon.world import JOINT_ACTIONS, KINDS
 
 CAPTIONS = 800  # enough for every word of their grammar to come up
-
-# stems; one that ends in "." is a whole word
-_DEEDS: Mapping[str, str] = {
-    "shaking hands": "shake.hands shakes.hands shaking.hands shook.hands shake.on shook.on handshake",
-    "hugging": "hug embrac cuddl kiss held.each holds.each",
-    "passing a ball": (
-        "ball. football soccer tennis basketball juggl toss throw threw catch. caught play. plays. played. playing."
-    ),
-    "running": (
-        "run. runs. running. ran. rush hurri hurry chas fled. flee. flees. fleeing. sprint race. races. "
-        "raced. racing. dash escap gallop charg"
-    ),
-    "jumping": (
-        "jump leap leapt hop. hops. hopped. hopping. bounc fly. flies. flying. flew. skip dive. dives. dived. diving."
-    ),
-    "dancing": "danc waltz twirl spin. spins. spinning. spun. whirl ballet",
-    "reading": (
-        "read. reads. reading. book. books. letter. letters. newspaper stud page. pages. diary map. write. "
-        "writes. writing. wrote."
-    ),
-    "sitting": (
-        "sit. sits. sat. sitting. seat rest. rests. rested. resting. sleep slept. asleep lie. lies. lay. "
-        "lying. kneel knelt crouch eat. eats. ate. eating. drink drank nap. naps. napped. bench chair dream"
-    ),
-    "cheering": (
-        "cheer celebrat laugh shout cried. cries. clap applaud win. wins. won. victor hooray hurray joy "
-        "triumph scream yell sing. sings. sang. singing."
-    ),
-    "waving": "wave. waves. waved. waving. greet hello goodbye welcom farewell salut beckon",
-    "pointing": (
-        "point show. shows. showed. showing. find. finds. found. discover spot. spots. spotted. notic see. "
-        "sees. saw. look. looks. looked. watch star. stares. stared. staring. gaz"
-    ),
-    "walking": (
-        "walk go. goes. going. went. come. comes. came. coming. climb step stroll wander follow arriv return "
-        "enter carr cross. crosses. crossed. leave. leaves. left. leaving. travel march hike hiking approach "
-        "head. headed. heads. bring. brings. brought. tiptoe sneak snuck sail drive. drives. drove. ride. "
-        "rides. rode."
-    ),
-}
-_WHERE: Mapping[str, str] = {
-    "on the beach": (
-        "beach sea. seaside shore sand. coast ocean harbor harbour pier island lake river boat ship. dock"
-    ),
-    "in the forest": "forest wood. woods. jungle tree. trees. grove swamp",
-    "in the park": (
-        "park. garden meadow field. fields. farm playground lawn orchard yard zoo grass hill. hills. bridge"
-    ),
-    "in the desert": "desert dune pyramid oasis",
-    "in the mountains": "mountain cliff peak. peaks. summit valley volcano canyon glacier",
-    "on the moon": "moon. space. planet mars. rocket spaceship spacecraft asteroid star.base",
-    "in a cave": "cave. caves. cavern tunnel mine. mines. cellar dungeon basement",
-    "in the kitchen": (
-        "kitchen restaurant cafe café bakery diner tavern inn. bar. table. home. house. cottage hut. shop. stove"
-    ),
-    "in the bedroom": "bedroom bed. hotel hospital attic nursery room. upstairs.",
-    "in the library": "library school class office bookshop bookstore museum study. archive",
-    "in the castle": "castle palace tower lighthouse temple church throne fortress hall. ballroom theatre theater",
-    "in the street": (
-        "street city town village road. market square. station avenue alley pavement sidewalk bus. train. "
-        "outside. corner"
-    ),
-}
-_WHEN: Mapping[str, str] = {
-    "at night": "night. midnight nightfall tonight",
-    "at sunset": "sunset dusk. twilight evening dawn. sunrise daybreak",
-    "in the rain": "rain storm thunder drizzl",
-    "in the snow": "snow blizzard",
-}
-_HOW: Mapping[str, str] = {
+_FRAMING: Mapping[str, str] = {
     "close-up": "close-up closeup close.up portrait",
     "medium shot": "medium waist half-body",
     "wide shot": "wide. long.shot full.body establishing",
     "seen from behind": "behind. back.view",
     "seen from the side": "side. profile",
 }
-_ABOUT: Mapping[str, str] = {thing: f"{thing}. {thing}s." for thing in THINGS}
-_ALSO = {"girl": "woman. women. lady", "boy": "man. men.", "cat": "kitten", "rabbit": "bunny", "dinosaur": "dragon"}
-_KINDS: Mapping[str, str] = {kind: f"{kind}. {kind}s. {_ALSO.get(kind, '')}" for kind in KINDS}
 _SKYLESS = ("on the moon", "in a cave")
 _INDOORS = ("in the kitchen", "in the bedroom", "in the library", "in the castle")
 _HOURS = ("at night", "at sunset")
@@ -117,46 +49,69 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
-def deed(words: str, people: int) -> str:
-    """The action of the drawn world that `words` tell of, for so many people; "standing" where they tell none."""
-    found = [name for name in _told(words, _DEEDS) if people > 1 or name not in JOINT_ACTIONS]
-    return found[0] if found else "standing"
+@dataclass(frozen=True)
+class Retelling:
+    """The drawn world in the words of one language. Tables of stems: one that ends in "." is a whole word, one with
+    "." inside is several words."""
+
+    language: str
+    deeds: Mapping[str, str]
+    places: Mapping[str, str]
+    hours: Mapping[str, str]
+    kinds: Mapping[str, str]
+    things: Mapping[str, str]
+
+    def deed(self, words: str, people: int) -> str:
+        """The action that `words` tell of first, for so many people; "standing" where they tell none."""
+        found = [name for name in self._told(words, self.deeds) if people > 1 or name not in JOINT_ACTIONS]
+        return found[0] if found else "standing"
+
+    def setting(self, words: str, place: str = "", time: str = "") -> str:
+        """Place, time of day and weather: from `place` and `time` where they say it, else from `words`."""
+        where = next(iter(self._told(place, self.places) or self._told(words, self.places)), "")
+        when = self._told(time, self.hours) or self._told(words, self.hours)
+        seen: Sequence[str] = () if where in _SKYLESS else _HOURS if where in _INDOORS else tuple(self.hours)
+        return " ".join([where, *(one for one in when if one in seen)]).strip()
+
+    def who(self, words: str) -> str:
+        """Who of the drawn world's kinds is spoken of: "a cat and a robot"."""
+        return _listed(self._told(words, self.kinds))
+
+    def holding(self, words: str) -> str:
+        """What of the drawn world's things is there: "a lantern and a bag"."""
+        return _listed(self._told(words, self.things))
+
+    def _told(self, words: str, table: Mapping[str, str]) -> list[str]:
+        return _told(words, table, spaced=self.language not in UNSPACED)
 
 
-def setting(words: str, place: str = "", time: str = "") -> str:
-    """Place, time of day and weather of the drawn world: `place` and `time` where they say it, else from `words`."""
-    where = next(iter(_told(place, _WHERE) or _told(words, _WHERE)), "")
-    when = _told(time, _WHEN) or _told(words, _WHEN)
-    seen = () if where in _SKYLESS else _HOURS if where in _INDOORS else tuple(_WHEN)
-    return " ".join([where, *(one for one in when if one in seen)]).strip()
+@cache
+def retelling_for(language: str) -> Retelling:
+    """The tables of one of `LANGUAGES`."""
+    file = resources.files("inkcast.drawing").joinpath("toon_words", f"{language}.toml")
+    return Retelling(language, **tomllib.loads(file.read_text("utf-8")))
 
 
 def framing(words: str) -> str:
     """Shot and view of the drawn world, with commas."""
-    return ", ".join(_told(words, _HOW))
+    return ", ".join(_told(words, _FRAMING, spaced=True))
 
 
-def things(words: str) -> str:
-    """What of the drawn world's things is there: "a lantern and a bag"."""
-    return " and ".join(f"a {name}" for name in _told(words, _ABOUT))
-
-
-def kinds(words: str) -> str:
-    """Who of the drawn world's kinds is spoken of: "a cat and a robot"."""
-    return " and ".join(f"{'an' if name[0] in 'aeiou' else 'a'} {name}" for name in _told(words, _KINDS))
-
-
-def _told(words: str, table: Mapping[str, str]) -> list[str]:
+def _told(words: str, table: Mapping[str, str], *, spaced: bool) -> list[str]:
     """The table's entries that `words` tell of, the first one told first."""
     folded = words.lower()
-    found = [(match.start(), name) for name in table if (match := _pattern(table[name]).search(folded))]
+    found = [(match.start(), name) for name in table if (match := _pattern(table[name], spaced).search(folded))]
     return [name for _, name in sorted(found)]
 
 
 @cache
-def _pattern(stems: str) -> re.Pattern[str]:
-    options = (
-        re.escape(stem.rstrip(".")).replace(r"\.", r"\W+") + (r"\b" if stem.endswith(".") else "")
-        for stem in stems.split()
-    )
-    return re.compile(rf"\b(?:{'|'.join(options)})")
+def _pattern(stems: str, spaced: bool) -> re.Pattern[str]:
+    if not spaced:
+        return re.compile("|".join(map(re.escape, stems.split())))
+    ends = (r"\b" if stem.endswith(".") else "" for stem in stems.split())
+    parts = (r"\W+".join(map(re.escape, stem.rstrip(".").split("."))) for stem in stems.split())
+    return re.compile(rf"\b(?:{'|'.join(part + end for part, end in zip(parts, ends, strict=True))})")
+
+
+def _listed(nouns: Sequence[str]) -> str:
+    return " and ".join(f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}" for noun in nouns)

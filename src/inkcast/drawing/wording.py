@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.cast.names import name_key
-from inkcast.drawing.retelling import deed, framing, is_caption, kinds, setting, things
+from inkcast.drawing.retelling import framing, is_caption, retelling_for
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.story.prompts import panel_prompt
 from inkcast.story.script import Panel, Presence
@@ -36,25 +36,26 @@ def prompt_of(panel: Panel, cast: Sequence[Character], nouns: Mapping[str, str] 
     return PanelPrompt(tuple(parts), members, panel.engine)
 
 
-def toon_prompt_of(panel: Panel, cast: Sequence[Character]) -> PanelPrompt:
+def toon_prompt_of(panel: Panel, cast: Sequence[Character], language: str = "en") -> PanelPrompt:
     """`prompt_of` for a base of the drawn world: who is there, what they do, and where, in the words of its captions.
 
-    A description in those words stays as it is; any other would be noise to it.
+    A description in those words stays as it is; any other, in any `language`, would be noise to it.
     """
     told = prompt_of(panel, cast, TOON_NOUNS)
     ids = [member.id for member in told.members]
     words = " ".join(part for part in told.parts if part not in ids)
     if is_caption(words):
         return told
-    deeds = [deed(presence.action or words, len(ids)) for presence in panel.characters]
+    world = retelling_for(language)
+    deeds = [world.deed(presence.action or words, len(ids)) for presence in panel.characters]
     parts: list[str | CharacterId] = []
     for number, one in enumerate(ids):
         alike = number + 1 < len(ids) and deeds[number + 1] == deeds[number]
         parts += [one, " and " if alike else f" {deeds[number]} and "]
-    parts[-1:] = [f" {deeds[-1]}"] if parts else [f"{kinds(words)} {deed(words, 1)}"] if kinds(words) else []
-    if held := things(words):
+    parts[-1:] = [f" {deeds[-1]}"] if parts else [f"{who} {world.deed(words, 1)}"] if (who := world.who(words)) else []
+    if held := world.holding(words):
         parts.append(f" with {held}" if parts else held)
-    parts += [f" {where}"] if (where := setting(words, panel.place, panel.time)) else []
+    parts += [f" {where}"] if (where := world.setting(words, panel.place, panel.time)) else []
     parts += [f", {shot}"] if (shot := framing(f"{panel.shot} {panel.view}")) else []
     return replace(told, parts=tuple(parts) or told.parts)
 
