@@ -19,6 +19,7 @@ from inkcast.engines.stable_identity.losses import schedule_of
 from inkcast.engines.stable_identity.weights import HomeShelf
 from inkcast.errors import EngineError, TrainingError
 from inkcast.events import Event, Note, Progress
+from inkcast.images import Reference
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.layers import prepare
 
@@ -182,6 +183,18 @@ def test_offloaded_bases_are_not_learned_on(backbone: Backbone) -> None:
     backbone.unet._hf_hook = object()
     with pytest.raises(EngineError, match="tab Cast, or by  inkcast identity learn 'Ann' --low-memory"):
         learner_on(backbone)
+
+
+def test_a_close_up_is_what_is_learned_from(backbone: Backbone) -> None:
+    whole, other = person().references[0], person(seed=1).references[0]
+    close = replace(other, view="close-up")
+
+    def own(*references: Reference) -> torch.Tensor:
+        who = replace(person(), references=references)
+        return engine_on(backbone)._learner(who).material.own
+
+    assert torch.equal(own(whole, close), own(close))
+    assert not torch.equal(own(whole, other), own(other))
 
 
 def test_what_was_done_without_a_face_is_told(backbone: Backbone) -> None:

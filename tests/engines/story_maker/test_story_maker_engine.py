@@ -200,6 +200,17 @@ def test_several_references_are_averaged_where_they_have_something_to_say(maker:
     torch.testing.assert_close(both["face"], each[0]["face"])
 
 
+@torch.no_grad()
+def test_a_close_up_is_the_face_and_says_nothing_of_the_clothes(maker: StoryMaker) -> None:
+    whole, close = reference(COLOURS[ANN]), replace(reference(COLOURS[BEN]), view="close-up")
+    each = [maker.encode(character(ANN, one)).tensors for one in (whole, close)]
+    both = maker.encode(character(ANN, whole, close)).tensors
+    torch.testing.assert_close(both["face"], each[1]["face"])
+    torch.testing.assert_close(both["character"], each[0]["character"])
+    blind = replace(reference(COLOURS[BEN], face=False), view="close-up")
+    torch.testing.assert_close(maker.encode(character(ANN, whole, blind)).tensors["face"], each[0]["face"])
+
+
 def test_more_people_than_places_names_the_engine_that_can(maker: StoryMaker) -> None:
     four = [CharacterId(str(n)) for n in range(4)]
     crowd = PanelPrompt(("a girl waves",), tuple(Member(who, who, "a girl") for who in four))

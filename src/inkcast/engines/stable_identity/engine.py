@@ -17,6 +17,7 @@ from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.identities import references_digest
+from inkcast.engines.close_ups import close_ups
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
 from inkcast.engines.stable_identity.learn import Learner, Learning, learn
@@ -111,9 +112,10 @@ class StableIdentity:
                 f"base {self.base.name!r} brings no face encoder to learn {character.name} with: put a face ViT and a "
                 f"SegFormer face parser into engines/{NAME}/face and engines/{NAME}/parser of its folder"
             )
-        seen = [self.eyes.look(reference) for reference in character.references]
-        for number, one in enumerate(seen, 1):
-            if one.note:
+        looks = [self.eyes.look(reference) for reference in character.references]
+        seen = close_ups(character.references, looks, lambda one: not one.note) or looks
+        for number, one in enumerate(looks, 1):
+            if one.note and seen is looks:
                 self.report(Note(f"{character.name}, picture {number}: {one.note}"))
         side = self.learning.side or self.base.side
         if side % self.base.vae_scale_factor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.close_ups import bodies, close_ups
 from inkcast.engines.cutting import find_segmenter, uncut
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
 from inkcast.engines.identity import check_identity
@@ -79,8 +80,8 @@ class StoryMaker:
 
     @torch.no_grad()
     def encode(self, character: Character) -> Identity:
-        """`character` E_2 and, where a face was found, `face` E_1: means over the references; `character/STATE` and
-        `face/STATE` of references that show another outfit or age."""
+        """`character` E_2 and, where a face was found, `face` E_1: means over the references, of close-ups the face
+        alone; `character/STATE` and `face/STATE` of references that show another outfit or age."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
         self.meet(character)
@@ -88,8 +89,9 @@ class StoryMaker:
         for state, references in by_state(character.references).items():
             seen = [self.eyes.read(reference) for reference in references]
             self._tell(character.name, state, seen)
-            tensors[key_of(CHARACTER, state)] = self._characters(seen)
+            tensors[key_of(CHARACTER, state)] = self._characters(bodies(references, seen))
             with_face = [one for one in seen if one.face is not None]
+            with_face = close_ups(references, seen, lambda one: one.face is not None) or with_face
             if with_face:
                 tensors[key_of(FACE, state)] = self._faces(with_face)
         return Identity(self.name, self.digest, {name: x.float().cpu().contiguous() for name, x in tensors.items()})
