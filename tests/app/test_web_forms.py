@@ -23,14 +23,23 @@ from inkcast.app.web.job_view import job_html
 from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, merged, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
-from inkcast.app.web.script_rows import extended, moved, notes_by_panel, rows_of, script_of, standing_notes, without
+from inkcast.app.web.script_rows import (
+    extended,
+    moved,
+    notes_by_panel,
+    rebased,
+    rows_of,
+    script_of,
+    standing_notes,
+    without,
+)
 from inkcast.app.web.story_facts import engine_choices, licence_of
 from inkcast.app.web.styles import style_cards
 from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
 from inkcast.cast.store import CastLibrary
 from inkcast.drawing.routes import routes_picture
-from inkcast.errors import CastError, PictureError, PolicyError, StoryError
+from inkcast.errors import CastError, ConflictError, PictureError, PolicyError, StoryError
 from inkcast.images import encode_png
 from inkcast.page.panel import Figure
 from inkcast.story.parser import CastName, parse_story
@@ -102,6 +111,21 @@ def test_a_row_that_makes_no_panel_is_named(column: int, text: str, said: str) -
     rows[0][column] = text
     with pytest.raises(StoryError, match=said):
         script_of(rows, SCRIPT)
+
+
+def test_a_table_gives_back_only_what_was_edited_in_it() -> None:
+    held = rows_of(SCRIPT, {})
+    now = SCRIPT.model_copy(
+        update={"panels": (SCRIPT.panels[0].model_copy(update={"description": "Ann sings"}), SCRIPT.panels[1])}
+    )
+    cells = [list(row) for row in held]
+    cells[1][1] = "Rolf sleeps"
+    cells[0][5] = None  # type: ignore[call-overload]
+    made = script_of(rebased(cells, held, now), now)
+    assert [panel.description for panel in made.panels] == ["Ann sings", "Rolf sleeps"]
+    assert script_of(rebased(cells, held, SCRIPT), SCRIPT).panels[0].description == "Ann reads"
+    with pytest.raises(ConflictError, match="other panels in another window"):
+        rebased(cells, held, without(SCRIPT, 1))
 
 
 def test_panels_are_moved_added_and_taken_out() -> None:

@@ -32,6 +32,13 @@ def test_warnings_go_with_their_words_and_no_tab_undoes_another(author: Author) 
     expect(warnings).not_to_contain_text("Panel 3")
     expect(notes).not_to_contain_text("not closed")
 
+    with Studio(author.address) as studio:  # somebody else, whom this window has not heard of
+        panels = [panel.script for panel in studio.project(author.project).panels]
+        panels[2]["description"] = "Rolf looks around"
+        studio.change_project(author.project, script={"panels": panels})
+    author.edit_cell(1, 6, "night")
+    expect(page.locator("#story-table")).to_contain_text("Rolf looks around")
+
     author.tab("Comic")
     page.locator("#comic-panels .ink-card").nth(0).click()
     page.locator("#panel-shows textarea").fill("Ann Lee waves from a hill")
@@ -58,7 +65,8 @@ def test_warnings_go_with_their_words_and_no_tab_undoes_another(author: Author) 
     assert (first["description"], first["caption"]) == ("Ann Lee waves from a hill", "Once")
     assert first["place"] == "at the sea"
     assert second["description"] == "Rolf sleeps under a tree"
-    assert third["dialogue"][0]["text"] == "I am lost."
+    assert second["time"] == "night"
+    assert (third["description"], third["dialogue"][0]["text"]) == ("Rolf looks around", "I am lost.")
 
     page.get_by_role("button", name="History").click()
     page.click("#comic-undo")

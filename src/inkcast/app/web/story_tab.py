@@ -18,8 +18,10 @@ from inkcast.app.web.script_rows import (
     HEADERS,
     extended,
     moved,
+    rebased,
     rows_of,
     script_of,
+    texts,
     without,
 )
 from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again, read_story, warnings_of
@@ -104,6 +106,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         elem_id="story-table",
         max_height=560,
     )
+    held = gr.State(())  # the table as it was put there
     gr.Markdown(
         f"Edit any cell of {', '.join(EDITABLE)}: it is saved when you leave it. Who: names by semicolon, an action in "
         "brackets. Dialogue: a line each, `Ann (whisper): Hush`.",
@@ -116,11 +119,12 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         down = gr.Button("Move down", size="sm")
         drop = gr.Button("Delete it", size="sm", variant="stop")
 
-    outputs = (cast, story, engine, licence, styles, steps, seed, negative, base, warnings, table)
+    outputs = (cast, story, engine, licence, styles, steps, seed, negative, base, warnings, table, held)
 
     def show(user: User, project: Project) -> list[Any]:
         names = cast_names(studio, user)
         notes = notes_on(studio, user, project, read_again(studio, user, project))
+        shown = rows_of(project.script, notes[0])
         drawing = project.choices
         known = list(dict.fromkeys((*names, *project.cast)))
         return [
@@ -134,7 +138,8 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             drawing.negative,
             drawing.base,
             warnings_of(notes, project),
-            rows_of(project.script, notes[0]),
+            shown,
+            shown,
         ]
 
     @told
@@ -157,13 +162,18 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         title = projects.get(project).script.title or parsed.script.title
         changed = projects.set_script(project, parsed.script.model_copy(update={"title": title}))
         notes = notes_on(studio, user, changed, parsed)
-        return [warnings_of(notes, changed), rows_of(changed.script, notes[0]), bump()]
+        shown = rows_of(changed.script, notes[0])
+        return [warnings_of(notes, changed), shown, shown, bump()]
 
     @told
-    def edit(request: gr.Request, project: str, cells: list[list[Any]]) -> Any:
+    def edit(request: gr.Request, project: str, cells: list[list[Any]], held: list[list[Any]]) -> Any:
         projects = studio.projects(studio.user(request))
         before = projects.get(project).script
-        after = script_of(cells, before)
+        try:
+            after = script_of(rebased(cells, held, before), before)
+        except ConflictError as error:
+            gr.Warning(str(error), title="Not done", duration=20)
+            return bump()  # which shows what there is
         if after != before:
             projects.set_script(project, after)
         return bump()
@@ -175,8 +185,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         now = studio.projects(user).get(project)
         notes = notes_on(studio, user, now, read_again(studio, user, now))
         wanted = rows_of(now.script, notes[0])
-        there = [["" if cell is None else str(cell) for cell in row] for row in cells]
-        return [warnings_of(notes, now), gr.skip() if there == wanted else wanted]
+        return [warnings_of(notes, now), gr.skip() if texts(cells) == wanted else wanted, wanted]
 
     def reorder(change: Callable[..., Any]) -> Any:
         @told
@@ -218,11 +227,11 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
     write.click(
         write_script,
         [opened.project, story, cast, model],
-        [warnings, table, opened.tick],
+        [warnings, table, held, opened.tick],
         show_progress="minimal",
     )
-    opened.tick.change(follow, [opened.project, table], [warnings, table], trigger_mode="always_last", **quiet)
-    table.input(edit, [opened.project, table], [opened.tick], trigger_mode="always_last", **quiet)
+    opened.tick.change(follow, [opened.project, table], [warnings, table, held], trigger_mode="always_last", **quiet)
+    table.input(edit, [opened.project, table, held], [opened.tick], trigger_mode="always_last", **quiet)
     for button, change in (
         (add, lambda script, at: extended(script, at)),
         (up, lambda script, at: moved(script, at, max(at - 1, 1))),
