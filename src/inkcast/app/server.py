@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from inkcast.app.accounts import Accounts
@@ -18,8 +21,10 @@ from inkcast.app.limits import PerMinute
 from inkcast.app.problems import PREFIX, declare
 from inkcast.app.settings import listed, studio_settings
 from inkcast.errors import StudioError, UsageError
+from inkcast.files import shown
 
 PATIENCE = 0.0005  # seconds that a request waits for the drawing thread to let go of Python; 10 times less than usual
+LEFT = 86400  # seconds after which a file that was on its way is nobody's any more
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,27 @@ def listening(host: str, port: int) -> socket.socket:
         raise StudioError(f"cannot listen at {host} port {port}: {reason}; choose another --port or --host") from error
 
 
+def _uploads(home: Path) -> Path:
+    """Where files on their way wait: Gradio's own choice is a folder of /tmp that everybody on the machine can read,
+    and these are pictures of people. What a studio left there that was killed goes after a day.
+
+    Raises:
+        StudioError: the folder cannot be made.
+    """
+    folder = home / "uploads"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        for left in folder.iterdir():
+            if left.stat().st_mtime < time.time() - LEFT:
+                shutil.rmtree(left, ignore_errors=True)
+    except OSError as error:
+        raise StudioError(f"the folder {shown(folder)} for uploads cannot be made: {error.strerror}") from error
+    return folder
+
+
 def _mount_web(app: Any, studio: Studio, largest: int) -> None:
+    os.environ["GRADIO_TEMP_DIR"] = str(_uploads(studio.home))
     import gradio
 
     from inkcast.app.web import WEB_LOOK, build_web
