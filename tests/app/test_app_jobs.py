@@ -18,7 +18,7 @@ from inkcast.app.jobs_rows import LEASE, MOST_DEATHS, claim, worker_name
 from inkcast.app.projects import Projects
 from inkcast.app.tables import JobRow
 from inkcast.app.worker import Worker, judged
-from inkcast.cast.record import CharacterRecord, ReferenceRecord
+from inkcast.cast.record import CharacterRecord, ReferenceRecord, Words
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
 from inkcast.errors import (
@@ -420,6 +420,15 @@ def test_what_cannot_be_drawn_is_refused_before_it_waits(desk: Desk, story: str,
     with pytest.raises(StudioError):
         desk.jobs.submit(LearnIdentity("Ann"), project)
     assert desk.jobs.list() == ()
+
+
+def test_who_left_the_library_is_named_with_what_to_do(desk: Desk) -> None:
+    project = desk.project("Ann waves at Rolf.")
+    desk.library.change("Rolf", Words(name="Ralf"))
+    with pytest.raises(StoryError, match="Rolf is in this story, but not in the cast library any more: add them"):
+        desk.jobs.submit(DrawComic(), project)
+    desk.library.change("Ralf", Words(more_aliases=("Rolf",)))
+    assert desk.jobs.submit(DrawComic(), project).state == "queued"
 
 
 def test_a_project_in_work_is_not_deleted(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
+from inkcast.app.context import LOCAL, Studio
 from inkcast.app.jobs_rows import read_job
 from inkcast.app.project import Candidate, PanelState
 from inkcast.app.tables import JobRow
@@ -33,7 +34,7 @@ from inkcast.app.web.script_rows import (
     standing_notes,
     without,
 )
-from inkcast.app.web.story_facts import engine_choices, licence_of
+from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again
 from inkcast.app.web.styles import style_cards
 from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
@@ -111,6 +112,30 @@ def test_a_row_that_makes_no_panel_is_named(column: int, text: str, said: str) -
     rows[0][column] = text
     with pytest.raises(StoryError, match=said):
         script_of(rows, SCRIPT)
+
+
+def test_names_that_nobody_has_are_noted_at_their_panels(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, "")
+    library = studio.library(LOCAL)
+    library.add(
+        *(CharacterRecord(name, references=(ReferenceRecord(encode_png(picture())),)) for name in ("Ann", "Rolf"))
+    )
+    projects = studio.projects(LOCAL)
+    project = projects.create("Test", "Ann waves. Rolf sits. Then she said “I am lost", cast=("Ann", "Rolf"))
+    script = parse_story(project.story, [CastName("Ann"), CastName("Rolf")]).script
+    project = projects.set_script(project.id, script)
+
+    def notes() -> dict[int, str]:
+        return notes_on(studio, LOCAL, project, read_again(studio, LOCAL, project))[0]
+
+    (at,) = notes()
+    assert at > 1
+    library.change("Rolf", Words(name="Ralf"))
+    assert notes()[1] == "Rolf is not in this story: tick them under Who is in it, or take them out"
+    assert at in notes()
+    library.change("Ralf", Words(more_aliases=("Rolf",)))
+    assert 1 not in notes()
+    studio.close()
 
 
 def test_a_table_gives_back_only_what_was_edited_in_it() -> None:

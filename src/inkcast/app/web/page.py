@@ -11,7 +11,7 @@ from inkcast.app.context import LOCAL_ID, Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.cast_tab import cast_names, cast_tab
 from inkcast.app.web.comic_tab import comic_tab
-from inkcast.app.web.opened import Opened
+from inkcast.app.web.opened import Opened, bump
 from inkcast.app.web.projects_tab import projects_tab
 from inkcast.app.web.story_tab import story_tab
 from inkcast.app.web.told import told
@@ -56,11 +56,11 @@ def build_web(studio: Studio) -> Any:
             ]
 
         @told
-        def cast_changed(request: gr.Request, project_id: str) -> Any:
+        def cast_changed(request: gr.Request, project_id: str) -> list[Any]:
             user = studio.user(request)
             project = studio.projects(user).get(project_id)
             known = list(dict.fromkeys((*cast_names(studio, user), *project.cast)))
-            return gr.update(choices=known, value=list(project.cast))
+            return [gr.update(choices=known, value=list(project.cast)), bump()]
 
         @told
         def moved(request: gr.Request, project_id: str) -> list[Any]:
@@ -78,7 +78,7 @@ def build_web(studio: Studio) -> Any:
         blocks.load(enter, None, [opened.project, cast.library], **quiet)
         opened.project.change(show, [opened.project], everything, **quiet)
         link.change(None, [link], None, js=LINK)
-        cast.changed.change(cast_changed, [opened.project], [story.cast], **quiet)
+        cast.changed.change(cast_changed, [opened.project], [story.cast, opened.tick], **quiet)
         for move in comic.moves:
             move.then(moved, [opened.project], [head, projects.title, *story.outputs], **quiet)
         projects.cards.change(renamed, [opened.project], [head], **quiet)

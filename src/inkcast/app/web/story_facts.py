@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.script_rows import standing_notes
+from inkcast.cast.names import name_key
 from inkcast.engines.registry import DEFAULT
 from inkcast.engines.survey import Surveyed, survey
 from inkcast.errors import InkcastError, UsageError
@@ -51,9 +52,11 @@ def read_plain(text: str, cast: tuple[CastName, ...]) -> ParsedStory:
 
 
 def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | None:
-    """What the parser says of a project's story; None where it cannot be read."""
+    """What the parser says of a project's story, with those of its cast who are still in the library; None where it
+    cannot be read."""
     try:
-        return read_story(studio, user, project.story, list(project.cast))
+        known = {name_key(name) for entry in studio.library(user).entries() for name in (entry.name, *entry.aliases)}
+        return read_story(studio, user, project.story, [name for name in project.cast if name_key(name) in known])
     except InkcastError:
         return None
 
@@ -62,15 +65,15 @@ def notes_on(studio: Studio, user: User, project: Project, found: ParsedStory | 
     """What the parser had to choose, where it still holds, and names that nobody of the cast has; by panel from 0, and
     about the whole story."""
     from inkcast.cast.character import Character, CharacterId
-    from inkcast.cast.names import name_key
     from inkcast.drawing.reading import strangers
 
     by_panel, whole = standing_notes(found, project.script)
     known: dict[str, Character] = {}
+    chosen = {name_key(name) for name in project.cast}
     for entry in studio.library(user).entries():
-        if entry.name in project.cast:
-            who = Character(CharacterId(entry.id), entry.name, ())
-            known |= {name_key(name): who for name in (entry.name, *entry.aliases)}
+        keys = {name_key(name) for name in (entry.name, *entry.aliases)}
+        if keys & chosen:
+            known |= dict.fromkeys(keys, Character(CharacterId(entry.id), entry.name, ()))
     for stranger in strangers(project.script, known):
         if stranger.drawn:
             usual = "tick them under Who is in it, or take them out"

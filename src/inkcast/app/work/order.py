@@ -13,6 +13,7 @@ from inkcast.app.project import Document, PanelState, Project
 from inkcast.app.safety import check_words
 from inkcast.cast.archive import pack_character, unpack_character
 from inkcast.cast.character import Character, CharacterId
+from inkcast.cast.names import name_key
 from inkcast.cast.record import CharacterRecord
 from inkcast.drawing.planning import panel_seed
 from inkcast.drawing.reading import as_script
@@ -85,6 +86,7 @@ def drawing_order(
         raise StoryError("the project is empty: write a story or a script first")
     if isinstance(task, Export) and task.format != "comic":
         return Order(project.document, kept=_all_shown(project)), ()
+    _check_cast(project, library)
     packed = [(library.entry(name).id, pack_character(library.record(name))) for name in project.cast]
     copies = tuple(CastCopy(id, hashlib.sha256(data).hexdigest()) for id, data in packed)
     if isinstance(task, Export):
@@ -100,6 +102,16 @@ def drawing_order(
     drawn = {turn.panel for turn in turns}
     kept = {panel.id: panel.chosen.id for panel in project.panels if panel.chosen and panel.id not in drawn}
     return Order(project.document, copies, turns, kept), tuple(data for _, data in packed)
+
+
+def _check_cast(project: Project, library: CastLibrary) -> None:
+    known = {name_key(name) for entry in library.entries() for name in (entry.name, *entry.aliases)}
+    gone = [name for name in project.cast if name_key(name) not in known]
+    if gone:
+        raise StoryError(
+            f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} in this story, but not in the cast library any "
+            "more: add them again, give the old name to whoever has another now, or take them out of the story"
+        )
 
 
 def learning_order(task: LearnIdentity, library: CastLibrary) -> tuple[Order, tuple[bytes, ...]]:
