@@ -32,6 +32,15 @@ def test_uploads_lie_in_the_home_folder_for_its_owners_eyes_only(
         assert client.get(f"/gradio_api/file={tmp_path / 'cast.sqlite3'}").status_code in (403, 404)
 
 
+def test_uploads_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.setenv("INKCAST_STUDIO_REQUESTS_PER_MINUTE", "2")
+    files = [("files", ("ann.png", portrait(), "image/png"))]
+    with studio_client(tmp_path, web=True) as client:
+        assert [client.post(UPLOAD, files=files).status_code for _ in range(3)] == [200, 200, 429]
+        assert client.get("/").status_code == 200
+
+
 def test_with_accounts_nobody_uploads_or_reads_unsigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     with studio_client(tmp_path, auth=True, web=True) as client:

@@ -11,6 +11,8 @@ from PIL import Image
 from tests.e2e.author import Author
 from tests.e2e.serving import browsing, serving
 
+from inkcast.app import sign_in
+
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "images"
 EXAMPLES = ROOT / "examples"
@@ -24,6 +26,9 @@ def main() -> None:
         with browsing() as browser, serving(Path(home)) as address:
             with Author.at(browser, address, width=1180, height=800) as author:
                 tour(author)
+            with Author.at(browser, address, width=900, height=560) as author:
+                author.page.set_content(bytes(sign_in.page("/").body).decode())
+                shoot(author, "sign-in", whole=False)
             with Author.at(browser, address, width=390, height=844) as author:
                 author.enter()
                 author.tab("Comic")

@@ -32,6 +32,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 COOKIE = "inkcast_session"
 SIGN_IN = "/sign-in"
 OPEN_TO_ALL = (SIGN_IN, f"{PREFIX}/health", "/favicon.ico")
+COUNTED = (PREFIX, "/gradio_api/upload")  # what each user may do only so often; a page's own requests are left out
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SAFE = ("GET", "HEAD", "OPTIONS")
 HEADERS = {
@@ -89,7 +90,7 @@ class Door:
             return problem("unavailable", str(error)), None
         if user is None and scope["path"] not in OPEN_TO_ALL:
             return _sign_in_first(scope, headers), None
-        if user is not None and scope["path"].startswith(PREFIX):
+        if user is not None and scope["path"].startswith(COUNTED):
             wait = self._rules.per_minute.wait(user.id)
             if wait:
                 detail = f"more than {self._rules.per_minute.amount} requests in a minute: wait {wait} s"
