@@ -62,7 +62,8 @@ def test_one_model_draws_job_after_job_and_shows_what_forms(desk: Desk, monkeypa
     assert [(job.state, job.error) for job in jobs] == [("done", "")] * 3
     assert opened == ["ip-adapter", "stable-identity"]
     assert jobs[0].preview >= 2
-    assert [one.engine for one in desk.library.entry("Ann Lee").identities] == ["stable-identity"]
+    kept = [one.engine for one in desk.library.entry("Ann Lee").identities]
+    assert kept == ["ip-adapter", "stable-identity"]  # the drawing's, once, and the face
     assert len(desk.projects.get(demo.id).panels[0].candidates) == 2
 
 
