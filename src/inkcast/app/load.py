@@ -29,11 +29,11 @@ PAUSE = 1.0  # seconds a client looks at a list, on the average
 
 @dataclass(frozen=True)
 class Load:
-    """`clients` that list while `jobs` comics of two panels are drawn with `steps` steps, for `seconds` at most."""
+    """`clients` that list while `jobs` comics of two panels are drawn with the usual `steps`, for `seconds` at most."""
 
     clients: int = 50
     jobs: int = 8
-    steps: int = 4
+    steps: int = 25
     seconds: float = 120.0
     characters: int = 20
 
