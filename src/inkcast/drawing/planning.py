@@ -46,10 +46,11 @@ def plan_panels(
     """One plan per panel, in the script's order, each of its frame's aspect, by the easel's choices and base."""
     drawing = easel.drawing
     aspects = {frame.panel: frame.aspect for page in pages for frame in page.frames}
-    language = detect_language(" ".join(panel.description for panel in script.panels))
-    prompts = [
-        toon_prompt_of(panel, cast, language) if easel.toon else prompt_of(panel, cast) for panel in script.panels
-    ]
+    if easel.toon:
+        language = detect_language(" ".join(panel.description for panel in script.panels))
+        prompts = [toon_prompt_of(panel, cast, language) for panel in script.panels]
+    else:
+        prompts = [prompt_of(panel, cast) for panel in script.panels]
     characters = {character.id: character for character in cast}
     return tuple(
         PlannedPanel(

@@ -76,7 +76,7 @@ def find_quotes(text: str, words: SpeechWords = SpeechWords()) -> tuple[tuple[Qu
                 continue
             if closing is None:
                 end = _paragraph_end(ends, position)
-                runs_on = text[end:].lstrip().startswith(text[position])
+                runs_on = re.compile(rf"\s*{re.escape(text[position])}").match(text, end) is not None
                 unclosed += [] if runs_on else [position]
                 quotes.append(Quote(position, position + 1, end, end, runs_on))
                 position = max(end, position + 1)

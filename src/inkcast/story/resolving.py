@@ -80,10 +80,7 @@ class _Resolver:
             case "former" | "latter":
                 pair = self.talk.pair
                 return Reference(mention, (pair[0 if mention.kind == "former" else 1],) if len(pair) == 2 else ())
-            case "stranger":
-                self.talk.strangers[self._noun(mention)] = self.talk.unit
-                return Reference(mention, ())
-            case "person" if self.talk.is_stranger(self._noun(mention)):
+            case "stranger" | "person" if mention.kind == "stranger" or self.talk.is_stranger(self._noun(mention)):
                 self.talk.strangers[self._noun(mention)] = self.talk.unit
                 return Reference(mention, ())
         if "they" in mention.genders and self._is_plural(mention):
@@ -128,7 +125,7 @@ class _Resolver:
 
     def _several(self, mention: Mention) -> tuple[int, ...]:
         """Whom a group word means: not whoever acts on them ("Rose helped both"); siblings have one surname."""
-        talk, word = self.talk, self.text[mention.start : mention.end].lower().split()[-1]
+        talk, word = self.talk, self._noun(mention)
         if word in talk.lexicon.groups.siblings:
             last = [talk.cast[m].name.lower().split()[1:][-1:] for m in range(len(talk.cast))]
             family = tuple(m for m in talk.present() if last[m] and last.count(last[m]) == max(mention.size, 2))
@@ -167,8 +164,10 @@ class _Resolver:
 
     def _introduced(self, mention: Mention) -> Reference | None:
         """ "Her daughter Mina": who that is from now on; the name itself is the mention that counts."""
+        if mention.kind != "kin":
+            return None
         following = next((m for m in self.mentions if m.start >= mention.end), None)
-        if mention.kind != "kin" or following is None or following.kind != "name" or following.owner:
+        if following is None or following.kind != "name" or following.owner:
             return None
         after = self.text[mention.end : following.end + 1]
         if not re.match(r"\s+\w|\s*,\s*[^,]+,$", after) or len(following.members) != 1:

@@ -31,11 +31,13 @@ def split_title(text: str) -> tuple[str, int]:
     A title is a short first line that ends as no sentence does, with an empty line below it and sentences that do end
     after that.
     """
-    match = re.match(r"\s*(?P<title>[^\n]*\w[^\n]*?)[^\S\n]*\n(?:[^\S\n]*\n)+(?P<story>(?=\S).*)", text, re.DOTALL)
-    if match is None or _NO_TITLE.search(match["title"]):
+    title, _, below = text.lstrip().partition("\n")
+    empty, _, rest = below.partition("\n")
+    story, title = rest.lstrip(), title.rstrip()
+    if empty.strip() or not story or not re.search(r"\w", title) or _NO_TITLE.search(title):
         return "", 0
-    words = re.findall(r"[぀-ヿ㐀-鿿]|\w+", match["title"])
-    paragraph = re.split(r"\n\s*\n", match["story"], maxsplit=1)[0].rstrip()
+    words = re.findall(r"[぀-ヿ㐀-鿿]|\w+", title)
+    paragraph = re.split(r"\n\s*\n", story, maxsplit=1)[0].rstrip()
     if len(words) > LONGEST_TITLE or not re.search(rf"{_SENTENCE_END}\s?[\"'”’»«“」』)\]]*$", paragraph):
         return "", 0
-    return match["title"], match.start("story")
+    return title, len(text) - len(story)
