@@ -85,6 +85,38 @@ def where(api: Studio, project: Project, candidate: Any) -> np.ndarray:
     return (lit_to - 0.2) / 0.8
 
 
+SLOW_ANSWERS = """(() => {
+  const straight = window.fetch;
+  window.fetch = async (...request) => {
+    const body = String(request[1]?.body ?? '');
+    const wait = !body.includes('"fn_index"') ? 0 : body.includes('"mine":true') ? 2000 : 1000;
+    await new Promise((done) => setTimeout(done, wait));
+    return straight(...request);
+  };
+})()"""
+
+
+def test_what_is_typed_while_the_studio_still_answers_to_earlier_boxes_is_kept(author: Author, api: Studio) -> None:
+    api.add_character("Tom", EXAMPLE / "rolf.png", pronouns="he", description="a bear", consent="drawn")
+    made = api.make_project(title="Slow", story="Tom waves in the castle.", cast=["Tom"])
+    author.enter(f"?project={made.id}")
+    author.tab("Comic")
+    page = author.page
+    page.evaluate(SLOW_ANSWERS)
+    page.get_by_role("button", name="Add box for Tom").click()
+
+    def type_edge(side: str, percent: int) -> None:
+        field = page.get_by_label(f"Tom: {side} in percent")
+        field.fill(str(percent))
+        field.press("Tab")
+
+    type_edge("left", 10)
+    author.until(lambda: only(api, made).script["characters"][0].get("box"))
+    type_edge("right", 60)  # told while the first answer is still on its way
+    author.until(lambda: (only(api, made).script["characters"][0]["box"] or [0])[2] == 0.6)
+    expect(page.get_by_label("Tom: right in percent")).to_have_value("60")
+
+
 def test_routing_maps_lie_over_the_panel_and_a_dragged_box_steers_them(
     panel: Author, api: Studio, drawn: Project
 ) -> None:

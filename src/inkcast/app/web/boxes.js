@@ -5,6 +5,8 @@ const host = () => element.querySelector('.ink-boxes');
 let value = null;
 let dragging = false;
 let sent = []; // box states the server was told of, until it answers with the last: older answers come late
+let told = null; // the last of them; props.value has to hold it until then, for Gradio reads it there when it sends
+let news = null; // what the server said while somebody dragged or typed
 const LATE = 10_000; // milliseconds after which an answer counts as news
 
 const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
@@ -19,7 +21,9 @@ const stateOf = (given) => JSON.stringify(given.boxes.map((one) => [one.name, on
 
 function tell() {
   sent.push({ state: stateOf(value), at: performance.now() });
-  props.value = { ...JSON.parse(JSON.stringify(value)), mine: true };
+  news = null;
+  told = { ...JSON.parse(JSON.stringify(value)), mine: true };
+  props.value = told;
   trigger('input');
 }
 
@@ -70,7 +74,7 @@ function boxFrame(stage, one, fields) {
       dragging = false;
       frame.removeEventListener('pointermove', follow);
       if (one.box !== from) tell();
-      else take();
+      else settle();
     };
     frame.addEventListener('pointermove', follow);
     frame.addEventListener('pointerup', end, { once: true });
@@ -117,7 +121,7 @@ function numberRow(one) {
       fill();
       tell();
     });
-    input.addEventListener('blur', take); // what came while somebody typed
+    input.addEventListener('blur', settle); // what came while somebody typed
     row.append(node('label', {}, side, input));
     return input;
   });
@@ -164,11 +168,19 @@ const typing = () => {
 };
 
 function take() {
-  const given = props.value;
-  if (dragging || typing() || given?.mine) return;
+  if (props.value?.mine) return;
+  news = { value: props.value };
+  settle();
+  if (sent.length) props.value = told;
+}
+
+function settle() {
+  if (!news || dragging || typing()) return;
+  const given = news.value;
+  news = null;
   if (given && sent.length) {
     sent = sent.filter((one) => performance.now() - one.at < LATE);
-    const place = sent.findIndex((one) => one.state === stateOf(given));
+    const place = sent.findLastIndex((one) => one.state === stateOf(given));
     if (place >= 0 && place < sent.length - 1) return;
     sent = [];
   }
