@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from inkcast.toon.base import TextSize, UNetSize, halved, text_config, tokenizer_from, unet_from, vae_from
+from inkcast.toon.base import TextSize, UNetSize, halved, rounded, text_config, tokenizer_from, unet_from, vae_from
 
 SDXL_BLOCKS = ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D")
 
@@ -52,3 +52,13 @@ def test_halving_copies() -> None:
     assert half.weight.is_contiguous()
     assert layer.weight.dtype == torch.float32
     assert torch.allclose(half.weight.float(), layer.weight, atol=1e-3)
+
+
+def test_rounding_keeps_the_leading_bits() -> None:
+    numbers = torch.cat([torch.randn(2000), torch.tensor([0.0, 1.0, -0.75, 1.99])])
+    kept = rounded(numbers, 6)
+    assert ((kept - numbers).abs() <= numbers.abs() * 2**-7).all()
+    large = kept.half()[kept.abs() > 1e-3]
+    assert not (large.view(torch.int16) & 0b1111).any()
+    torch.testing.assert_close(rounded(kept, 6), kept, rtol=0, atol=0)
+    assert rounded(torch.tensor([1.99, 1.999]), 6).tolist() == [127 / 64, 2.0]
