@@ -209,8 +209,8 @@ def save_half(model: Any, folder: Path, **facts: Any) -> None:
 
 
 def save_base(pipeline: Any, folder: Path) -> None:
-    """The whole base as a diffusers folder, weights in fp16 (the UNet and text encoders rounded to `MANTISSA` bits), with
-    `model_index.json`.
+    """The whole base as a diffusers folder, weights in fp16, with `model_index.json`; the UNet's and the text encoders'
+    are rounded to `MANTISSA` bits.
 
     The text encoders' configs name fp32: transformers loads in the type that a config names, diffusers in fp32, and a
     pipeline loaded without a `torch_dtype` must be of one type.
