@@ -80,7 +80,7 @@ def test_an_engine_draws_the_example(base: Path, tmp_path: Path, monkeypatch: py
     record = make(base, engine, tmp_path / "out", *cast)
     drawing = record["drawing"]
     assert isinstance(drawing, dict)
-    assert (drawing["engine"], drawing["scheduler"], drawing["guidance"]) == (engine, "euler", 3.0)
+    assert (drawing["engine"], drawing["scheduler"], drawing["guidance"]) == (engine, "euler", 7.0)
     panels = record["panels"]
     assert isinstance(panels, list)
     assert [panel["characters"] for panel in panels] == [["Zip"], ["Mona"]]

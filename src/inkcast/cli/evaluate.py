@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkcast.assets import TOON_GUIDANCE
 from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def toon_base(
     looks: Annotated[int, typer.Option(min=1, help="Pictures per engine and number of people.")] = 64,
     people: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Numbers of people.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance.")] = 3.0,
+    guidance: Annotated[float, typer.Option(help="Classifier-free guidance.")] = TOON_GUIDANCE,
     batch: Annotated[int, typer.Option(min=1, help="Pictures drawn at a time.")] = 16,
     seed: Annotated[int, typer.Option(help="Of renders, prompts and characters.")] = 20_000,
     overwrite: Overwrite = False,
@@ -82,7 +83,7 @@ def by_eye(
     eyes: Eyes = None,
     prompts: Annotated[int, typer.Option(min=1, help="Pictures to draw.")] = 100,
     steps: Steps = 25,
-    guidance: Guidance = 3.0,
+    guidance: Guidance = TOON_GUIDANCE,
     batch: Batch = 16,
     seed: Seed = 20_000,
     overwrite: Overwrite = False,
@@ -135,7 +136,7 @@ def toon(
     three: Annotated[int, typer.Option(min=0, help="Pictures of three characters.")] = 32,
     pairs: Pairs = 0,
     steps: Steps = 25,
-    guidance: Guidance = 3.0,
+    guidance: Guidance = TOON_GUIDANCE,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",
@@ -169,7 +170,7 @@ def _over_data(name: str, about: str) -> None:
         images: Images = None,
         pairs: Pairs = 0,
         steps: Steps = 25,
-        guidance: Guidance = 3.0,
+        guidance: Guidance = TOON_GUIDANCE,
         batch: Batch = 4,
         seed: Seed = 0,
         device: Device = "auto",
@@ -229,7 +230,7 @@ def evidence(
         bool, typer.Option("--untrained", help="Fresh engine parts: tries an experiment out.")
     ] = False,
     steps: Steps = 25,
-    guidance: Guidance = 3.0,
+    guidance: Guidance = TOON_GUIDANCE,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",
@@ -274,7 +275,7 @@ def passers_by(
     eyes: Eyes = None,
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each engine, and of words alone.")] = 64,
     steps: Steps = 25,
-    guidance: Guidance = 3.0,
+    guidance: Guidance = TOON_GUIDANCE,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",

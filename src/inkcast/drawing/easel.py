@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from inkcast.assets import TOON_GUIDANCE
 from inkcast.drawing.choices import Drawing, Origin
 from inkcast.drawing.enrolling import sight_of
 from inkcast.drawing.planning import PlannedPanel
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from inkcast.sampling.sampler import DrawSettings, Step
     from inkcast.sdxl.backbone import Backbone
 
-TOON_GUIDANCE = 3.0  # the figures in docs/toon.md are best here
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 

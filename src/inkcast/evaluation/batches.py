@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from inkcast.assets import TOON_GUIDANCE
 from inkcast.engines.engine import Conditioning
 from inkcast.errors import EngineError
 from inkcast.sampling.sampler import DrawSettings, draw
@@ -24,7 +25,7 @@ class Batching:
     """How pictures are drawn for measuring; `size` pictures at a time, square at the base's own side."""
 
     steps: int = 25
-    guidance: float = 3.0
+    guidance: float = TOON_GUIDANCE
     scheduler: str = "euler"
     size: int = 16
 
