@@ -204,7 +204,7 @@ def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path
 
 
 def test_the_toon_base_keeps_its_own_values(backbone: Backbone) -> None:
-    for toon, wanted in ((True, ("euler", 3.0)), (False, ("unipc", 7.5))):
+    for toon, wanted in ((True, ("euler", 7.0)), (False, ("unipc", 7.5))):
         found = usual(StoryMaker, replace(backbone, toon=toon))  # type: ignore[arg-type]
         assert (found.scheduler, found.guidance) == wanted
 
