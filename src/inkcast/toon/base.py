@@ -198,7 +198,7 @@ def halved(model: Model, mantissa: int | None = None) -> Model:
 def rounded(tensor: torch.Tensor, mantissa: int) -> torch.Tensor:
     """Each number to the nearest that `mantissa` bits after the leading one hold."""
     fraction, exponent = torch.frexp(tensor)
-    return torch.ldexp(torch.round(torch.ldexp(fraction, torch.tensor(mantissa + 1))), exponent - (mantissa + 1))
+    return torch.ldexp(torch.round(fraction * 2 ** (mantissa + 1)), exponent - (mantissa + 1))
 
 
 def save_half(model: Any, folder: Path, **facts: Any) -> None:

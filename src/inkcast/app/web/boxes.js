@@ -182,8 +182,8 @@ function settle() {
     sent = sent.filter((one) => performance.now() - one.at < LATE);
     const place = sent.findLastIndex((one) => one.state === stateOf(given));
     if (place >= 0 && place < sent.length - 1) return;
-    sent = [];
   }
+  sent = [];
   if (given && value && JSON.stringify(given) === JSON.stringify(value) && host().childElementCount) return;
   value = given ? JSON.parse(JSON.stringify(given)) : null;
   draw();
