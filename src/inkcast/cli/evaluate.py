@@ -50,9 +50,9 @@ def toon_base(
     faces: Annotated[int, typer.Option(min=3, help="Unseen faces to tell apart.")] = 60,
     looks: Annotated[int, typer.Option(min=1, help="Pictures per engine and number of people.")] = 64,
     people: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Numbers of people.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance.")] = TOON_GUIDANCE,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures drawn at a time.")] = 16,
+    steps: Steps = 25,
+    guidance: Guidance = TOON_GUIDANCE,
+    batch: Batch = 16,
     seed: Annotated[int, typer.Option(help="Of renders, prompts and characters.")] = 20_000,
     overwrite: Overwrite = False,
 ) -> None:
