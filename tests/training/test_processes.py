@@ -29,8 +29,9 @@ def finished(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 def test_two_processes_are_one(toy_process: Start, tmp_path: Path) -> None:
-    """Equal weights, through gradient averaging, accumulation and a resume on both."""
+    """Equal weights, through gradient averaging, accumulation and a resume on both; on the device found by itself."""
     usual = (
+        f"device={'cpu' if torch.accelerator.is_available() else 'auto'}",
         "accumulate=2",
         "ema=0.9",
         "checkpoints.every=4",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId
+from inkcast.engines.any_story.encoder import SubjectEncoder
 from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.router import RouterSize
@@ -31,6 +32,7 @@ from inkcast.engines.any_story.weights import (
     save_router,
 )
 from inkcast.engines.engine import Member, PanelPrompt, Style
+from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.errors import TrainingError
 from inkcast.images import Reference
 from inkcast.sampling.sampler import DrawSettings, Step, draw
@@ -77,7 +79,8 @@ class Parameters(Table):
     """Where base, pictures and image encoder lie, what is trained, how pictures and references vary.
 
     Pictures come from `cache` (the drawn world's latents) or `data` (a folder of shards, or one with pairs.jsonl).
-    `encoders` is the folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
+    `adapter` is a trained IP-Adapter whose resampler and projections stage 1 starts from (`start_from`), `encoders` the
+    folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
     share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
     without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much.
@@ -88,6 +91,7 @@ class Parameters(Table):
     cache: Path | None = None
     data: Path | None = None
     stage: Literal[1, 2]
+    adapter: Path | None = None
     encoders: Path | None = None
     tokens: int = 16
     qformer: QFormerSize = QFormerSize()
@@ -211,11 +215,30 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     router = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
     if parameters.stage == 1:
         channels = base.unet.config.cross_attention_dim
-        return fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
+        parts = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
+        if parameters.adapter is not None:
+            start_from(parts.encoder, load_adapter(base, parameters.adapter))
+        return parts
     if parameters.encoders is None:
         raise TrainingError("stage 2 needs stage 1's export: set parameters.encoders to its folder")
     folder = parameters.encoders
     return Parts(load_encoder(base, folder), load_reference_net(base, folder), make_router(base.unet, router))
+
+
+@torch.no_grad()
+def start_from(encoder: SubjectEncoder, adapter: Adapter) -> None:
+    """QFormer and W-hat become the adapter's resampler and projections; layers beyond the adapter's pass through.
+
+    Raises `TrainingError` if the sizes do not fit.
+    """
+    size, theirs = encoder.qformer.size, adapter.image_proj.size
+    if replace(size, depth=theirs.depth) != theirs or size.depth < theirs.depth:
+        raise TrainingError(f"a QFormer of {size} cannot start from an adapter's resampler of {theirs}: fit the recipe")
+    encoder.qformer.load_state_dict(adapter.image_proj.state_dict(), strict=False)
+    for number in range(theirs.depth, size.depth):
+        for last in (f"layers.{number}.0.to_out", f"layers.{number}.1.3"):
+            encoder.qformer.get_parameter(f"{last}.weight").zero_()
+    encoder.to_subject.load_state_dict(adapter.ip_adapter.state_dict())
 
 
 def plain_source(parameters: Parameters, recipe: Recipe, base: Backbone) -> Source:

@@ -253,10 +253,12 @@ def channels_last(module: nn.Module) -> None:
 
 
 def start_accelerator(recipe: Recipe) -> Accelerator:
+    # unless it is told, accelerate takes torchrun's processes on a CPU for strangers to each other
+    no_device = not torch.accelerator.is_available()
     accelerator = Accelerator(
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.accumulate,
-        cpu=recipe.device == "cpu",
+        cpu=recipe.device == "cpu" or no_device,
         log_with="tensorboard" if recipe.tensorboard else None,
         project_dir=str(recipe.folder),
     )
