@@ -78,14 +78,14 @@ def test_both_stages_train_what_they_should(stage: Any, tmp_path: Path) -> None:
     assert any((tmp_path / f"stage{n}" / "samples").glob("*.png") for n in (1, 2))
 
 
-def test_stage_1_can_start_from_an_adapter(stage: Any, tmp_path: Path) -> None:
+def test_stage_1_can_start_from_an_ip_adapter(stage: Any, tmp_path: Path) -> None:
     """Its tokens, keys and values are the adapter's, through the layers that the adapter has not."""
     base = load_backbone(tmp_path / "base", device="cpu")
     path, deeper = tmp_path / "adapter.safetensors", {"channels": 16, "depth": 3, "heads": 2, "head_dim": 8}
     size = ResamplerSize(16, base.unet.config.cross_attention_dim, 16, 1, 2, 8, 4, 2)
     save_adapter(fresh_adapter(base, size), path)
     adapter = load_adapter(base, path)
-    made = build_objective(stage(1, adapter=path, qformer=deeper), torch.device("cpu"))
+    made = build_objective(stage(1, init_plus=path, qformer=deeper), torch.device("cpu"))
     assert isinstance(made, AnyStoryTraining)
     features = torch.randn(2, 5, 16)
     tokens = made.parts.encoder.tokens(features)
@@ -94,7 +94,7 @@ def test_stage_1_can_start_from_an_adapter(stage: Any, tmp_path: Path) -> None:
     for layer, ours in made.parts.encoder.to_subject(tokens).items():
         assert torch.allclose(ours.value, theirs[layer].value, atol=1e-6)
     with pytest.raises(TrainingError, match="cannot start from an adapter"):
-        build_objective(stage(1, adapter=path, tokens=8), torch.device("cpu"))
+        build_objective(stage(1, init_plus=path, tokens=8), torch.device("cpu"))
 
 
 def test_stage_2_needs_stage_1(stage: Any) -> None:

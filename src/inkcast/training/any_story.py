@@ -79,10 +79,10 @@ class Parameters(Table):
     """Where base, pictures and image encoder lie, what is trained, how pictures and references vary.
 
     Pictures come from `cache` (the drawn world's latents) or `data` (a folder of shards, or one with pairs.jsonl).
-    `adapter` is a trained IP-Adapter whose resampler and projections stage 1 starts from (`start_from`), `encoders` the
-    folder that stage 1 exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a
-    share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject
-    without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
+    `init_plus` is a trained IP-Adapter that stage 1 starts from (`start_from_plus`), `encoders` the folder that stage 1
+    exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a share `augment` is turned, cropped or
+    padded; of the pictures of several, a share `unnamed` leaves one subject without a reference, who then belongs to
+    the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much.
     """
 
@@ -91,7 +91,7 @@ class Parameters(Table):
     cache: Path | None = None
     data: Path | None = None
     stage: Literal[1, 2]
-    adapter: Path | None = None
+    init_plus: Path | None = None
     encoders: Path | None = None
     tokens: int = 16
     qformer: QFormerSize = QFormerSize()
@@ -216,8 +216,8 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     if parameters.stage == 1:
         channels = base.unet.config.cross_attention_dim
         parts = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
-        if parameters.adapter is not None:
-            start_from(parts.encoder, load_adapter(base, parameters.adapter))
+        if parameters.init_plus is not None:
+            start_from_plus(parts.encoder, load_adapter(base, parameters.init_plus))
         return parts
     if parameters.encoders is None:
         raise TrainingError("stage 2 needs stage 1's export: set parameters.encoders to its folder")
@@ -226,7 +226,7 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
 
 
 @torch.no_grad()
-def start_from(encoder: SubjectEncoder, adapter: Adapter) -> None:
+def start_from_plus(encoder: SubjectEncoder, adapter: Adapter) -> None:
     """QFormer and W-hat become the adapter's resampler and projections; layers beyond the adapter's pass through.
 
     Raises `TrainingError` if the sizes do not fit.

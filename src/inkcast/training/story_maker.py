@@ -81,7 +81,8 @@ class Parameters(Table):
     `attention_weight` is lambda of eq. 12; `id_weight` that of the identity loss, for noise up to step `id_steps`. A
     picture fills `most` of the `people` places. `lora` and `background` false train without the LoRA or the
     background's tokens. Errors where subjects stand weigh `focus` times as much.
-    `init_faceid` and `init_plus` are published IP-Adapters to begin with (section 5.1.2).
+    `init_faceid` and `init_plus` are IP-Adapters to begin with (section 5.1.2); without the first, keys and values are
+    the second's.
     """
 
     base: str | Path
@@ -251,7 +252,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Story
     if parameters.init_faceid is not None:
         start_from_faceid(adapter, parameters.init_faceid)
     if parameters.init_plus is not None:
-        start_from_plus(adapter, parameters.init_plus)
+        start_from_plus(adapter, parameters.init_plus, projections=parameters.init_faceid is None)
     adapter.to(device)
     whole = StoryMakerTrainee(base, eyes, adapter, parameters.attention_weight, parameters.attention_form)
     trainee = whole if parameters.background else WithoutBackground(whole)

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from tests.engines.story_maker.small import RANK, SIZE, random_adapter
 
 from inkcast.engines.checkpoints import Checkpoint, weights_digest
+from inkcast.engines.ip_adapter.weights import fresh_adapter as plus_adapter
+from inkcast.engines.ip_adapter.weights import save_adapter as save_plus
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.options import Options
 from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
@@ -136,7 +138,10 @@ def test_a_fresh_adapter_starts_as_the_prompts_own_projections_without_lora(back
 
 
 def test_training_begins_from_published_adapters(backbone: Backbone, tmp_path: Path) -> None:
-    """Section 5.1.2: the face's resampler, keys, values and LoRA from FaceID, the character's resampler from Plus."""
+    """Section 5.1.2: the face's resampler, keys, values and LoRA from FaceID, the character's resampler from Plus.
+
+    What is new to both lets their tokens through as they are.
+    """
     ours, theirs = (random_adapter(backbone, seed) for seed in (1, 2))
     tensors = theirs.state_dict()
     mine = ("pos_embed", "bg_embed", "proj_out.", "norm_out.", "resample.")
@@ -148,9 +153,30 @@ def test_training_begins_from_published_adapters(backbone: Backbone, tmp_path: P
     torch.save({"image_proj": plus, "ip_adapter": {"1.to_k_ip.weight": torch.zeros(2)}}, tmp_path / "plus.bin")
     before = {n: t.clone() for n, t in ours.state_dict().items()}
     start_from_faceid(ours, tmp_path / "faceid.bin")
-    start_from_plus(ours, tmp_path / "plus.bin")
+    start_from_plus(ours, tmp_path / "plus.bin", projections=False)
+    silent = {"image_proj_model.norm_out.weight": torch.zeros(SIZE.character.out_channels)}
     for name, tensor in ours.state_dict().items():
         stays = name.startswith(tuple(f"image_proj_model.{part}" for part in mine[:4]))
-        assert torch.equal(tensor, (before if stays else tensors)[name]), name
+        assert torch.equal(tensor, ((before | silent) if stays else tensors)[name]), name
     with pytest.raises(WeightsError, match=r"resample\.proj\.0\.weight is \[12, 6\] but this adapter has none"):
-        start_from_plus(ours, tmp_path / "faceid.bin")
+        start_from_plus(ours, tmp_path / "faceid.bin", projections=False)
+
+
+def test_an_ip_adapter_alone_gives_keys_and_values_too(backbone: Backbone, tmp_path: Path) -> None:
+    """Silent beside the shortcut, the tokens of eq. 6 are the IP-Adapter's with their place added."""
+    ours = random_adapter(backbone, 1)
+    torch.manual_seed(2)
+    plus = plus_adapter(backbone, SIZE.character)
+    save_plus(plus, tmp_path / "plus.safetensors")
+    start_from_plus(ours, tmp_path / "plus.safetensors", projections=True)
+    for number in (layer.number for layer in ours.ip_adapter.layers if layer.is_cross):
+        for name in ("to_k_ip", "to_v_ip"):
+            theirs = plus.ip_adapter.get_parameter(f"{number}.{name}.weight")
+            assert torch.allclose(ours.ip_adapter.get_parameter(f"{number}.{name}.weight"), theirs, atol=1e-3)
+    perceiver, features = ours.image_proj_model, torch.randn(1, 5, SIZE.character.feature_channels)
+    with torch.no_grad():
+        torch.nn.init.zeros_(perceiver.norm_out.bias)
+        face, character = torch.randn(1, SIZE.face_tokens, SIZE.character.out_channels), perceiver.character(features)
+        placed = perceiver.placed(face, character, torch.tensor([1]))[:, SIZE.face_tokens :]
+        assert torch.allclose(character, plus.image_proj(features), atol=1e-2)
+        assert torch.allclose(placed, character + perceiver.pos_embed[1, SIZE.face_tokens :])

@@ -1,4 +1,7 @@
-"""Where training begins (section 5.1.2): resamplers of the face from IP-Adapter-FaceID, of the character from Plus."""
+"""Where training begins (section 5.1.2): resamplers of the face from IP-Adapter-FaceID, of the character from Plus.
+
+The MLP of eq. 6 then starts silent beside its shortcut, so that tokens reach the given keys and values as they were.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,14 @@ def start_from_faceid(adapter: Adapter, path: Path) -> None:
     _take(adapter, path, lambda name: name.replace("image_proj.", "image_proj_model.", 1))
 
 
-def start_from_plus(adapter: Adapter, path: Path) -> None:
-    """R_2 from `ip-adapter-plus_sdxl_vit-h`; its keys and values are left, since R_1's come with LoRA.
+def start_from_plus(adapter: Adapter, path: Path, *, projections: bool) -> None:
+    """R_2 from `ip-adapter-plus_sdxl_vit-h`; its keys and values too with `projections`, where nothing else gave any.
 
     Raises:
         WeightsError: unreadable, another layout, or of other sizes.
     """
-    _take(adapter, path, lambda name: name.replace("image_proj.", "image_proj_model.resample.", 1), "image_proj.")
+    prefix = "" if projections else "image_proj."
+    _take(adapter, path, lambda name: name.replace("image_proj.", "image_proj_model.resample.", 1), prefix)
 
 
 def _take(adapter: Adapter, path: Path, rename: Callable[[str], str], prefix: str = "") -> None:
@@ -43,3 +47,4 @@ def _take(adapter: Adapter, path: Path, rename: Callable[[str], str], prefix: st
     with torch.no_grad():
         for name, tensor in given.items():
             own[name].copy_(tensor)
+        adapter.image_proj_model.norm_out.weight.zero_()
