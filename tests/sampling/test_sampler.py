@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +215,18 @@ def test_controlled_pipelines_draw_no_bar_of_their_own(
         draw(backbone, drawn, replace(SETTINGS, steps=2), control=control)
     shown = capsys.readouterr()
     assert "it/s" not in shown.err + shown.out
+
+
+def test_controlled_pipelines_give_no_advice(
+    backbone: Backbone, drawn: Conditioning, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = logging.getLogger("diffusers")
+    library.addHandler(caplog.handler)
+    try:
+        draw(backbone, drawn, SETTINGS, control=controls(backbone)["follow"])
+    finally:
+        library.removeHandler(caplog.handler)
+    assert not caplog.records
 
 
 def test_controlled_pipelines_leave_the_shared_dtype_alone(backbone: Backbone) -> None:

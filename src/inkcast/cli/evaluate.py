@@ -294,6 +294,30 @@ def passers_by(
 
 
 @app.command()
+def poses(
+    out: Out,
+    base: Base = "toon",
+    eyes: Eyes = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures, with poses and without.")] = 64,
+    steps: Steps = 25,
+    guidance: Guidance = TOON_GUIDANCE,
+    seed: Seed = 20_000,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Does the pose ControlNet put people where their skeletons are, doing what these do?"""
+    from inkcast.evaluation.poses import evaluate_poses
+
+    choices = _choices(base, None, seed, steps, guidance, 1, device, dtype, 0, overwrite)
+    with showing_progress() as report:
+        found = evaluate_poses(out, choices, pictures, eyes=eyes, report=report)
+    for one in found:
+        typer.echo(f"{one.painter}: actions {one.action}, overlap {one.overlap}")
+    typer.echo(str(out))
+
+
+@app.command()
 def preferences(
     folder: Annotated[Path, typer.Argument(help="Folder of an evaluation made with --pairs.")],
     answers: Annotated[list[Path], typer.Argument(help="Raters' files of answers.")],

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from inkcast.quiet import no_advice
 from inkcast.sdxl.attention import Size
 from inkcast.sdxl.backbone import Backbone
 
@@ -48,17 +49,21 @@ def _picture(image: Image.Image, size: Size) -> Image.Image:
 
 
 def controlled(base: Backbone, control: Control | None, size: Size) -> tuple[Any, dict[str, Any]]:
-    """diffusers' pipeline for the control over the base's own modules, and the arguments it needs beyond the usual.
+    """diffusers' pipeline for the control over the base's own modules, and the arguments it needs beyond the usual."""
+    if control is None:
+        height, width = size
+        return base.pipeline, {"height": height, "width": width}
+    with no_advice():  # of casting modules, even to the dtype that they have
+        return _guided(base, control, size)
 
-    from_pipe casts the shared modules to float32 unless it is told their dtype.
-    """
+
+def _guided(base: Backbone, control: Control, size: Size) -> tuple[Any, dict[str, Any]]:
+    """from_pipe casts the shared modules to float32 unless it is told their dtype."""
     import diffusers
 
     prefix = "StableDiffusionXL" if base.family == "sdxl" else "StableDiffusion"
     height, width = size
     match control:
-        case None:
-            return base.pipeline, {"height": height, "width": width}
         case FromPicture():
             kind = getattr(diffusers, f"{prefix}Img2ImgPipeline")
             extra = {"image": _picture(control.picture, size), "strength": control.strength}
