@@ -21,12 +21,13 @@ from inkcast.evaluation.intervals import bootstrap
 from inkcast.evaluation.matching import SCORED, Case, Matched, likeness, match, shared
 from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.evaluation.toon_eyes import accuracy_of, tally, verification
-from inkcast.evaluation.toon_looks import chance, look_cases
+from inkcast.evaluation.toon_looks import STYLE, chance, look_cases, star_cases
 from inkcast.evaluation.toon_report import grid, table
 from inkcast.evaluation.toon_truth import Truth, decided_pixels
 from inkcast.evaluation.toon_words import Prompt, judge_scene, plain, said_colors, said_kinds
 from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.dataset import stars
 from inkcast.toon.labels import LOOK_HEADS
 from inkcast.toon.nets import Detector, FaceEncoder, Judge, Oracle, save_net
 from inkcast.toon.renderer import render
@@ -245,6 +246,19 @@ def test_a_mirrored_picture_reads_alike(eyes: Path) -> None:
     assert reader.scenes(pictures) == reader.scenes(pictures[:, :, ::-1])
 
 
+def test_stars_are_called_by_name_and_by_nothing_else() -> None:
+    cases = star_cases(400, seed=3)
+    assert {case.names[0] for case in cases} == set(stars())  # everybody's turn comes before the second round
+    assert star_cases(5, seed=3) == cases[:5]
+    for case, other in zip(cases, look_cases(400, 1, seed=3), strict=True):
+        (name,), (look,) = case.names, case.cast
+        assert look == stars()[name]
+        words = case.panel.wording(STYLE)
+        assert name in words
+        assert look.kind not in words.split()
+        assert (case.seed, case.action, case.place) == (other.seed, other.action, other.place)
+
+
 def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     few = ["--renders", "10", "--faces", "4", "--prompts", "3", "--looks", "2", "--steps", "1", "--batch", "3"]
@@ -253,12 +267,18 @@ def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_fo
     assert result.exit_code == 0, result.output
     assert str(out) in result.output
     figures = json.loads((out / "toon-base.json").read_text())
-    assert {row["engine"] for row in figures["looks"]} == {"text only"}
+    assert {row["engine"] for row in figures["looks"]} == {"text only", "by name"}
     assert figures["oracle"]["kind"]["count"] >= 10
     assert 0 < figures["vae_psnr"] < 40
     text = (out / "toon-base.md").read_text()
     for words in ("What the oracle reads", "3 prompts, 1 steps", "Looks of unseen characters", "described colors"):
         assert words in text
-    for name in ("autoencoder.png", "words.png", "looks-text-only-1.png", "looks-text-only-2.png"):
+    for name in (
+        "autoencoder.png",
+        "words.png",
+        "looks-text-only-1.png",
+        "looks-text-only-2.png",
+        "looks-by-name-1.png",
+    ):
         with Image.open(out / name) as picture:
             assert picture.width > 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from inkcast.assets import toon_weights
+from inkcast.engines.engine import Engine
 from inkcast.engines.registry import load_engine
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.oracle import OracleReader
@@ -26,7 +27,7 @@ from inkcast.evaluation.toon_eyes import (
     scene_accuracy,
     view_retrieval,
 )
-from inkcast.evaluation.toon_looks import REFERENCE_SIDE, Looks, chance, evaluate_looks, look_cases
+from inkcast.evaluation.toon_looks import REFERENCE_SIDE, Looks, chance, evaluate_looks, look_cases, star_cases
 from inkcast.evaluation.toon_report import grid, markdown, with_references
 from inkcast.evaluation.toon_truth import Truth, unseen
 from inkcast.evaluation.toon_words import evaluate_words, unseen_prompts
@@ -40,6 +41,7 @@ from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import ToonFaces
 
 RESULTS = "toon-base.json"
+BY_NAME = "by name"
 
 
 @dataclass(frozen=True)
@@ -165,26 +167,29 @@ def measure_words(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report
 
 
 def measure_looks(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report: Report) -> dict[str, Any]:
-    """Each engine, and words alone, on the same cases."""
+    """Words alone and each engine on the same cases; stars by name, whose looks the base knows as words."""
+    casts = {people: look_cases(plan.looks, people, plan.seed) for people in plan.people}
+    asked = [(name, people, cases) for name in (None, *plan.engines) for people, cases in casts.items()]
     rows: list[dict[str, Any]] = []
-    guesses: dict[str, float] = {}
-    for name in (None, *plan.engines):
-        engine = None if name is None else load_engine(name, base)
-        for people in plan.people:
-            cases = look_cases(plan.looks, people, plan.seed)
-            guesses = guesses or chance([look for case in cases for look in case.cast])
-            stage, done = f"{name or 'text only'}, {people}", 0
+    engine: Engine | None = None
+    for name, people, cases in [*asked, (BY_NAME, 1, star_cases(plan.looks, plan.seed))]:
+        if name in (None, BY_NAME):
+            engine = None
+        elif engine is None or engine.name != name:
+            engine = load_engine(name, base)
+        title, done = name or "text only", 0
 
-            def drawn(count: int, stage: str = stage) -> None:
-                nonlocal done
-                done += count
-                report(Progress(stage, done, plan.looks))
+        def drawn(count: int, stage: str = f"{title}, {people}") -> None:
+            nonlocal done
+            done += count
+            report(Progress(stage, done, plan.looks))
 
-            looks = evaluate_looks(base, engine, seeing.oracle, seeing.detector, cases, plan.batching, drawn)
-            shown = with_references([case.cast for case in cases[:8]], looks.pictures[:8], REFERENCE_SIDE)
-            save_png(Image.fromarray(shown), folder / f"looks-{name or 'text-only'}-{people}.png")
-            rows.append(figures_of(looks))
-    return {"looks": rows, "looks_chance": guesses}
+        looks = evaluate_looks(base, engine, seeing.oracle, seeing.detector, cases, plan.batching, drawn)
+        shown = with_references([case.cast for case in cases[:8]], looks.pictures[:8], REFERENCE_SIDE)
+        save_png(Image.fromarray(shown), folder / f"looks-{title.replace(' ', '-')}-{people}.png")
+        rows.append(figures_of(replace(looks, engine=title)))
+    everybody = [look for cases in casts.values() for case in cases for look in case.cast]
+    return {"looks": rows, "looks_chance": chance(everybody)}
 
 
 def figures_of(looks: Looks) -> dict[str, Any]:

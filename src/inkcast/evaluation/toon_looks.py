@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,7 +20,7 @@ from inkcast.evaluation.matching import SCORED, Case, Matched, match
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_words import plain
 from inkcast.sdxl.backbone import Backbone
-from inkcast.toon.dataset import sample_look
+from inkcast.toon.dataset import sample_look, stars
 from inkcast.toon.renderer import reference_sheet
 from inkcast.toon.world import JOINT_ACTIONS, PLACES, SOLO_ACTIONS, Look, choices
 from inkcast.vision.detector import ToonDetector
@@ -31,19 +32,21 @@ WHERE = {"beach": "on the beach", "moon": "on the moon"}
 
 @dataclass(frozen=True)
 class LookCase:
-    """A cast of unseen characters, what they do and where, and the picture's seed."""
+    """A cast of unseen characters, what they do and where, and the picture's seed; `names` stand where kinds would."""
 
     cast: tuple[Look, ...]
     action: str
     place: str
     seed: int
+    names: tuple[str, ...] = ()
 
     @property
     def panel(self) -> PanelPrompt:
-        """Only kinds are named: "a girl and a cat waving in the park"."""
+        """Only kinds are told: "a girl and a cat waving in the park"."""
+        nouns = self.names or [f"{'an' if look.kind[0] in 'aeiou' else 'a'} {look.kind}" for look in self.cast]
         members = tuple(
-            Member(CharacterId(f"member-{k}"), look.kind, f"{'an' if look.kind[0] in 'aeiou' else 'a'} {look.kind}")
-            for k, look in enumerate(self.cast)
+            Member(CharacterId(f"member-{k}"), look.kind, noun)
+            for k, (look, noun) in enumerate(zip(self.cast, nouns, strict=True))
         )
         parts: list[str | CharacterId] = []
         for member in members:
@@ -62,6 +65,16 @@ def look_cases(count: int, people: int, seed: int) -> list[LookCase]:
         action, place = str(rng.choice(actions)), str(rng.choice(PLACES))
         cases.append(LookCase(cast, action, place, int(rng.integers(2**31))))
     return cases
+
+
+def star_cases(count: int, seed: int) -> list[LookCase]:
+    """`look_cases` of one, but of stars, called by their names: looks that the base was taught as words."""
+    known = stars()
+    names = np.random.default_rng([seed, 13]).permutation(list(known))
+    return [
+        replace(case, cast=(known[str(name)],), names=(str(name),))
+        for case, name in zip(look_cases(count, 1, seed), cycle(names), strict=False)
+    ]
 
 
 def character_of(look: Look, number: int) -> Character:
