@@ -10,6 +10,7 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from inkcast.errors import EngineError
+from inkcast.sdxl import grouping, processors
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue
 from inkcast.sdxl.fitting import fit
 from inkcast.sdxl.processors import SelfAttention
@@ -68,12 +69,23 @@ def halves() -> torch.Tensor:
     return gates
 
 
-@pytest.mark.parametrize("one_by_one", [True, False])
+@pytest.fixture(autouse=True)
+def sorted_however_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers as tiny as these would read all subjects."""
+    monkeypatch.setattr(grouping, "SORTED_ABOVE", 0)
+
+
+@pytest.mark.parametrize("way", ["one by one", "all, for gradients", "all, being few"])
 @pytest.mark.parametrize("gamma", [0.0, -1.5, 2.0, -math.inf])
-def test_reference_columns_follow_equations_6_to_8(attn, latents, gamma: float, one_by_one: bool) -> None:
-    """Subject by subject without gradients, all of them masked with."""
+def test_reference_columns_follow_equations_6_to_8(
+    attn, latents, gamma: float, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subject by subject, or all of them masked."""
     memory, trace = routed(halves())
-    with torch.set_grad_enabled(not one_by_one):
+    if way == "all, being few":
+        monkeypatch.setattr(grouping, "SORTED_ABOVE", latents[0].numel())
+        monkeypatch.setattr(processors, "by_subject", None)
+    with torch.set_grad_enabled(way == "all, for gradients"):
         ours = PROCESSOR(attn, latents, memory=replace(memory, reference_bias=gamma), trace=trace)
     torch.testing.assert_close(ours, equation_6(attn, latents, halves(), gamma))
 

@@ -10,6 +10,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0, IP
 from tests import tiny
 
 from inkcast.errors import EngineError
+from inkcast.sdxl import grouping, processors
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, one_hot_gate
 from inkcast.sdxl.fitting import fit
 from inkcast.sdxl.layers import LayerProjections, attention_layers, prepare
@@ -98,15 +99,19 @@ def test_regions_equal_diffusers_masked_ip_adapter(attn, latents, text) -> None:
     torch.testing.assert_close(ours, expected)
 
 
-@pytest.mark.parametrize("one_by_one", [True, False])
-def test_routed_subjects_follow_equation_5(attn, latents, text, one_by_one: bool) -> None:
-    """Subject by subject without gradients, all of them gated with."""
+@pytest.mark.parametrize("way", ["one by one", "all, for gradients", "all, being few"])
+def test_routed_subjects_follow_equation_5(attn, latents, text, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subject by subject, or all of them gated."""
+    if way == "all, being few":
+        monkeypatch.setattr(processors, "by_subject", None)
+    else:
+        monkeypatch.setattr(grouping, "SORTED_ABOVE", 0)
     kv = key_value(3)
     routing = torch.rand(ROWS, 3, PIXELS, generator=torch.Generator().manual_seed(5))
     eta = torch.tensor([0.5, 2.0])
     memory = AttentionMemory(subjects={LAYER: kv}, router=lambda layer, z: routing, subject_scale=eta)
     trace = AttentionTrace()
-    with torch.set_grad_enabled(not one_by_one):
+    with torch.set_grad_enabled(way == "all, for gradients"):
         ours = CrossAttention(LAYER)(attn, latents, text, memory=memory, trace=trace)
     gates = torch.nn.functional.one_hot(routing.argmax(1), 3).permute(0, 2, 1).float()
     extra = eta[:, None, None] * (gates[..., None] * softmax_terms(attn, latents, kv)).sum(1)

@@ -18,15 +18,18 @@ from torch import Tensor
 
 from inkcast.sdxl.attention import AttentionMemory, KeyValue, one_hot_gate
 
+SORTED_ABOVE = 2**16
+"""Pixels times channels of a layer: with so little to read, sorting the pixels costs more than reading for nobody."""
+
 Attend = Callable[[int, int, Tensor], Tensor]
 """(row, subject, queries [1, heads, pixels, head_dim]) -> the same shape."""
 
 
-def one_subject_each(memory: AttentionMemory, x: Tensor) -> bool:
+def one_subject_each(memory: AttentionMemory, x: Float[Tensor, "rows ..."]) -> bool:
     """Whether the gates are one-hot, and taking the subjects one by one is the faster way."""
     routed = memory.router is not None and memory.gate is one_hot_gate
     eager = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    return routed and eager and x.device.type == "cpu"
+    return routed and eager and x.device.type == "cpu" and x[0].numel() > SORTED_ABOVE
 
 
 def by_subject(
