@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn.functional import adaptive_avg_pool2d
+from torch.utils.data import default_collate
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from inkcast.engines.any_story.engine import load_engine
@@ -20,6 +22,7 @@ from inkcast.errors import TrainingError
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.sdxl.resampler import ResamplerSize
 from inkcast.training.any_story import AnyStoryTraining, varied
+from inkcast.training.engine_loss import training_batch
 from inkcast.training.objective import build_objective, generator
 from inkcast.training.recipe import Recipe
 from inkcast.training.trainer import train
@@ -95,6 +98,32 @@ def test_stage_1_can_start_from_an_ip_adapter(stage: Any, tmp_path: Path) -> Non
         assert torch.allclose(ours.value, theirs[layer].value, atol=1e-6)
     with pytest.raises(TrainingError, match="cannot start from an adapter"):
         build_objective(stage(1, init_plus=path, tokens=8), torch.device("cpu"))
+
+
+def test_forced_gates_are_the_true_masks_and_teach_the_router_alone(stage: Any) -> None:
+    """The UNet draws with what eq. 4 asks for, and passes no gradient; the router hears the routing loss alone."""
+    train(stage(1))
+    made = build_objective(stage(2, forced=True), torch.device("cpu"))
+    assert isinstance(made, AnyStoryTraining)
+    batch = default_collate([made.source[index] for index in range(4)])
+    losses = made.module(batch)
+    assert losses["route"].requires_grad
+    assert not losses["mse"].requires_grad
+    losses["route"].backward()
+    router = made.parts.router
+    assert router is not None
+    assert any(p.grad is not None and bool(p.grad.any()) for p in router.parameters())
+
+    memory = made.module.engine.memory(
+        training_batch(batch, torch.zeros(4, 77, made.base.unet.config.cross_attention_dim))
+    )
+    subjects = batch["masks"].shape[1]
+    for pixels, (height, width) in memory.grid.items():
+        gates = memory.gate(torch.rand(4, subjects + 1, pixels))
+        assert torch.allclose(gates.sum(dim=1), torch.ones(4, pixels))
+        smaller = adaptive_avg_pool2d(batch["masks"], (height, width)).flatten(2)
+        assert torch.equal(gates[:, :subjects][smaller > 0.9], torch.ones(int((smaller > 0.9).sum())))
+        assert not gates[:, :subjects][smaller == 0].any()
 
 
 def test_stage_2_needs_stage_1(stage: Any) -> None:

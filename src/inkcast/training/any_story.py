@@ -80,9 +80,9 @@ class Parameters(Table):
 
     Pictures come from `cache` (the drawn world's latents) or `data` (a folder of shards, or one with pairs.jsonl).
     `init_plus` is a trained IP-Adapter that stage 1 starts from (`start_from_plus`), `encoders` the folder that stage 1
-    exported (stage 2 only). `gates` as in `AnyStoryTrainee`. Of the references, a share `augment` is turned, cropped or
-    padded; of the pictures of several, a share `unnamed` leaves one subject without a reference, who then belongs to
-    the background. `route_weight` is lambda of eq. 4.
+    exported (stage 2 only). `gates` and `forced` as in `AnyStoryTrainee`. Of the references, a share `augment` is
+    turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject without a reference, who
+    then belongs to the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much.
     """
 
@@ -105,6 +105,7 @@ class Parameters(Table):
     unnamed: float = 0.15
     route_weight: float = 0.1
     coarse_share: float = 0.25
+    forced: bool = False
     snr_gamma: float = 0.0
     focus: float = 1.0
     int8: bool = True
@@ -271,7 +272,14 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnySt
     for part in parts.modules():
         part.to(device).requires_grad_(False)
     trainee = AnyStoryTrainee(
-        base, encoder, parts, parameters.stage, parameters.gates, parameters.route_weight, parameters.coarse_share
+        base,
+        encoder,
+        parts,
+        parameters.stage,
+        parameters.gates,
+        parameters.route_weight,
+        parameters.coarse_share,
+        parameters.forced,
     )
     module = EngineLoss(base, trainee, parameters.snr_gamma, focus=parameters.focus)
     if parameters.stage == 1:

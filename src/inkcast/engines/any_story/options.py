@@ -24,7 +24,7 @@ class Options:
     subject_scale: float = 1.0
     reference_strength: float = 1.0
     router: RouterMode = "refined"
-    negative_reference: bool = True
+    negative_reference: bool = False
 
     @property
     def reads_tokens(self) -> bool:
