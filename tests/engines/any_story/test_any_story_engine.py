@@ -296,10 +296,10 @@ def test_the_negative_row_reads_the_zero_image(backbone: Backbone) -> None:
         assert torch.equal(kv.key, torch.stack([nothing[layer].key] * 2, dim=1))
         assert torch.equal(conditioning.positive.subjects[layer].value[:, 1], nothing[layer].value)
         assert not torch.allclose(kv.value[:, 0], conditioning.positive.subjects[layer].value[:, 0])
-    assert conditioning.negative.reference.keys() == conditioning.positive.reference.keys()
-    without = engine(backbone, negative_reference=False).condition(panel(ANN), cast, Style())
-    assert not without.negative.reference
-    assert torch.equal(rows(without, 1, SIZE).reference_bias, torch.tensor([-math.inf, 0.0]))
+    assert not conditioning.negative.reference
+    assert torch.equal(rows(conditioning, 1, SIZE).reference_bias, torch.tensor([-math.inf, 0.0]))
+    kept = engine(backbone, negative_reference=True).condition(panel(ANN), cast, Style())
+    assert kept.negative.reference.keys() == kept.positive.reference.keys()
 
 
 @torch.no_grad()

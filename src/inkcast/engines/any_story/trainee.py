@@ -49,7 +49,7 @@ class AnyStoryTrainee:
     its instance and gives the rest to the background, so that pictures of several teach too.
     A `coarse_share` of stage 2's rows stop at the coarse map, whose threshold passes no gradient of its own. `forced`
     gates of stage 2 are the true masks whatever the router says: the UNet passes no gradient then, and eq. 4 alone
-    teaches the router, some three times as fast.
+    teaches the router.
     """
 
     base: Backbone
