@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from tests.engines.test_ip_adapter import SIZE
 
-from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.checkpoints import LEVELS, weights_digest
 from inkcast.engines.ip_adapter.weights import Adapter, fresh_adapter, load_adapter, save_adapter
 from inkcast.errors import WeightsError
 from inkcast.sdxl.backbone import Backbone
@@ -80,7 +80,7 @@ def test_int8_is_a_quarter_and_near(backbone: Backbone, tmp_path: Path) -> None:
     save_adapter(adapter, tmp_path / "int8.safetensors", int8=True)
     again = load_adapter(backbone, tmp_path / "int8.safetensors")
     for name, tensor in adapter.state_dict().items():
-        step = tensor.flatten(1).abs().amax(1) / 127 if tensor.ndim > 1 else torch.zeros(1)
+        step = tensor.flatten(1).abs().amax(1) / LEVELS if tensor.ndim > 1 else torch.zeros(1)
         assert float((again.state_dict()[name] - tensor).abs().max()) <= float(step.max()) / 2 + 1e-6
 
 

@@ -12,6 +12,7 @@ import torch
 from inkcast.assets import toon_weights
 from inkcast.engines.any_story.router import RouterSize
 from inkcast.engines.any_story.weights import fresh_parts, save_encoders, save_router
+from inkcast.engines.checkpoints import LEVELS
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.engines.story_maker import weights as story_maker
 from inkcast.sampling.controlnet import load_controlnet, save_controlnet
@@ -35,7 +36,7 @@ def assert_nearly(net: Any, read: Any) -> None:
     """Every matrix within half a step of its channel's int8 scale, plus float16's rounding."""
     for (name, value), (other, packed) in zip(net.state_dict().items(), read.state_dict().items(), strict=True):
         assert name == other
-        step = value.abs().max() / 127 if value.ndim > 1 else value.abs().max() / 1024
+        step = value.abs().max() / LEVELS if value.ndim > 1 else value.abs().max() / 1024
         assert float((value - packed).detach().abs().max()) <= float(step) * 0.51 + 1e-6, name
 
 

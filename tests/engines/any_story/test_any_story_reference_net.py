@@ -18,7 +18,7 @@ from inkcast.engines.any_story.weights import (
     save_encoders,
     save_router,
 )
-from inkcast.engines.checkpoints import weights_digest
+from inkcast.engines.checkpoints import LEVELS, weights_digest
 from inkcast.errors import WeightsError
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.full_size import sdxl_unet
@@ -123,7 +123,7 @@ def test_parts_round_trip_on_disk(backbone: Backbone, tmp_path: Path, int8: bool
     assert same is not int8
     for ours, theirs in zip(again.modules(), parts.modules(), strict=True):
         for name, tensor in theirs.state_dict().items():
-            step = tensor.flatten(1).abs().amax(1).max() / 127 if tensor.ndim > 1 and int8 else torch.tensor(0.0)
+            step = tensor.flatten(1).abs().amax(1).max() / LEVELS if tensor.ndim > 1 and int8 else torch.tensor(0.0)
             assert (
                 float((ours.state_dict()[name] - tensor).abs().max()) <= float(step) * 0.51 + 4e-3 * (1 - int8) + 2e-3
             )
