@@ -126,6 +126,19 @@ def test_forced_gates_are_the_true_masks_and_teach_the_router_alone(stage: Any) 
         assert not gates[:, :subjects][smaller == 0].any()
 
 
+def test_either_stage_goes_on_from_an_export(stage: Any, tmp_path: Path) -> None:
+    train(stage(1))
+    shipped = train(stage(2)) / "export"
+    for number, parts in ((1, ("encoder", "reference_net")), (2, ("encoder", "reference_net", "router"))):
+        made = build_objective(stage(number, encoders=shipped), torch.device("cpu"))
+        assert isinstance(made, AnyStoryTraining)
+        for part in parts:
+            known = load_file(shipped / f"{part}.safetensors")
+            ours = getattr(made.parts, part).state_dict()
+            assert all(torch.equal(ours[name].half(), known[name]) for name in known)
+        assert any(p.requires_grad for p in made.module.parameters())
+
+
 def test_stage_2_needs_stage_1(stage: Any) -> None:
     with pytest.raises(TrainingError, match="stage 2 needs stage 1's export"):
         build_objective(stage(2, encoders=None), torch.device("cpu"))

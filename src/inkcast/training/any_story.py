@@ -27,6 +27,7 @@ from inkcast.engines.any_story.weights import (
     fresh_parts,
     load_encoder,
     load_reference_net,
+    load_router,
     make_router,
     save_encoders,
     save_router,
@@ -79,10 +80,10 @@ class Parameters(Table):
     """Where base, pictures and image encoder lie, what is trained, how pictures and references vary.
 
     Pictures come from `cache` (the drawn world's latents) or `data` (a folder of shards, or one with pairs.jsonl).
-    `init_plus` is a trained IP-Adapter that stage 1 starts from (`start_from_plus`), `encoders` the folder that stage 1
-    exported (stage 2 only). `gates` and `forced` as in `AnyStoryTrainee`. Of the references, a share `augment` is
-    turned, cropped or padded; of the pictures of several, a share `unnamed` leaves one subject without a reference, who
-    then belongs to the background. `route_weight` is lambda of eq. 4.
+    `init_plus` is a trained IP-Adapter that stage 1 starts from (`start_from_plus`); `encoders` is the folder of an
+    export: stage 2 needs stage 1's, and either goes on from its own. `gates` and `forced` as in `AnyStoryTrainee`. Of
+    the references, a share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves
+    one subject without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much.
     """
 
@@ -211,19 +212,21 @@ def _reference(picture: UInt8[np.ndarray, "s s 3"], mask: np.ndarray) -> Referen
 
 
 def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) -> Parts:
-    """Stage 1: fresh, from the UNet. Stage 2: stage 1's, with a fresh router."""
-    table = parameters.router
-    router = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
-    if parameters.stage == 1:
-        channels = base.unet.config.cross_attention_dim
-        parts = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
-        if parameters.init_plus is not None:
-            start_from_plus(parts.encoder, load_adapter(base, parameters.init_plus))
-        return parts
-    if parameters.encoders is None:
+    """Stage 1: from the UNet, or on from an export. Stage 2: an export's encoders, and its router or a fresh one."""
+    table, folder = parameters.router, parameters.encoders
+    if folder is not None:
+        known = Parts(load_encoder(base, folder), load_reference_net(base, folder), None)
+        if parameters.stage == 1:
+            return known
+        size = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
+        return replace(known, router=load_router(base, folder) or make_router(base.unet, size))
+    if parameters.stage == 2:
         raise TrainingError("stage 2 needs stage 1's export: set parameters.encoders to its folder")
-    folder = parameters.encoders
-    return Parts(load_encoder(base, folder), load_reference_net(base, folder), make_router(base.unet, router))
+    channels = base.unet.config.cross_attention_dim
+    fresh = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
+    if parameters.init_plus is not None:
+        start_from_plus(fresh.encoder, load_adapter(base, parameters.init_plus))
+    return fresh
 
 
 @torch.no_grad()
