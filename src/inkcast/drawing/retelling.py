@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 
 from inkcast.story.lexicon import UNSPACED
-from inkcast.toon.captions import corpus
+from inkcast.toon.captions import corpus, with_article
 from inkcast.toon.dataset import sample_scene
 from inkcast.toon.world import JOINT_ACTIONS, KINDS
 
@@ -114,4 +114,4 @@ def _pattern(stems: str, spaced: bool) -> re.Pattern[str]:
 
 
 def _listed(nouns: Sequence[str]) -> str:
-    return " and ".join(f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}" for noun in nouns)
+    return " and ".join(with_article(noun) for noun in nouns)

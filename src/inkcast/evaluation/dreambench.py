@@ -14,6 +14,7 @@ from inkcast.errors import UsageError
 from inkcast.evaluation.protocols import PLACEHOLDER, Person, character_from, commission_of, pictures_in
 from inkcast.evaluation.suites import Commission, Suite
 from inkcast.files import shown
+from inkcast.toon.captions import with_article
 
 LIST = "prompts_and_classes.txt"
 LIVE = ("cat", "dog")
@@ -69,7 +70,7 @@ def dreambench_suite(folder: Path, seed: int, images: int = 4, limit: int | None
         character = character_from(name, pictures_in(folder / name))
         for number, prompt in enumerate(listed.prompts(noun)):
             for image in range(images):
-                person = Person(character, with_article(noun, prompt))
+                person = Person(character, called(noun, prompt))
                 commissions.append(commission_of(person, prompt, f"{name}/{number}/{image}", seed))
     return Suite(
         "dreambench",
@@ -79,8 +80,8 @@ def dreambench_suite(folder: Path, seed: int, images: int = 4, limit: int | None
     )
 
 
-def with_article(noun: str, prompt: str) -> str:
+def called(noun: str, prompt: str) -> str:
     """ "a dog"; but "dog" where the prompt has words before it ("a red {}")."""
     if prompt.partition(PLACEHOLDER)[0].strip():
         return noun
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return with_article(noun)

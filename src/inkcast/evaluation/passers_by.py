@@ -29,12 +29,13 @@ from inkcast.evaluation.matching import SCORED, figures, likeness, member_accura
 from inkcast.evaluation.measuring import Choices, engines_of, facts, open_base
 from inkcast.evaluation.oracle import LookReading, OracleReader
 from inkcast.evaluation.toon_base import Eyes, without_nan
-from inkcast.evaluation.toon_looks import STYLE, WHERE, character_of
+from inkcast.evaluation.toon_looks import STYLE, character_of, somewhere
 from inkcast.evaluation.toon_report import table
 from inkcast.evaluation.toon_words import plain
 from inkcast.events import Progress, Report, unheard
 from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.captions import with_article
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.world import PLACES, SOLO_ACTIONS, Look
 from inkcast.vision.detector import ToonDetector
@@ -56,10 +57,9 @@ class Encounter:
     @property
     def panel(self) -> PanelPrompt:
         """ "a girl and a girl waving in the park": the hero is a mention, the other one only words."""
-        noun = f"{'an' if self.hero.kind[0] in 'aeiou' else 'a'} {self.hero.kind}"
+        noun = with_article(self.hero.kind)
         member = Member(CharacterId("member-0"), self.hero.kind, noun)
-        where = WHERE.get(self.place, f"in the {self.place}")
-        return PanelPrompt((member.id, f" and {noun} {self.action} {where}"), (member,))
+        return PanelPrompt((member.id, f" and {noun} {self.action} {somewhere(self.place)}"), (member,))
 
 
 @dataclass(frozen=True)

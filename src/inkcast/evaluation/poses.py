@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
@@ -21,7 +20,7 @@ from inkcast.assets import toon_weights
 from inkcast.evaluation.intervals import Estimate, bootstrap
 from inkcast.evaluation.measuring import Choices, facts, open_base
 from inkcast.evaluation.toon_base import Eyes, without_nan
-from inkcast.evaluation.toon_looks import WHERE
+from inkcast.evaluation.toon_looks import somewhere
 from inkcast.evaluation.toon_report import grid, table
 from inkcast.evaluation.toon_words import plain
 from inkcast.events import Progress, Report, unheard
@@ -30,6 +29,7 @@ from inkcast.images import save_png
 from inkcast.sampling.control import Follow
 from inkcast.sampling.controlnet import load_controlnet
 from inkcast.sampling.sampler import DrawSettings, draw
+from inkcast.toon.captions import with_article
 from inkcast.toon.dataset import sample_look, sample_scene
 from inkcast.toon.renderer import Rendering, render
 from inkcast.toon.world import Look
@@ -50,10 +50,9 @@ class PoseCase:
     @property
     def text(self) -> str:
         """ "a girl and a cat in the park"."""
-        place = self.scene.scene.place
         kinds = [actor.subject.kind for actor in self.scene.scene.actors if isinstance(actor.subject, Look)]
-        people = " and ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in kinds)
-        return f"{people} {WHERE.get(place, f'in the {place}')}"
+        people = " and ".join(with_article(kind) for kind in kinds)
+        return f"{people} {somewhere(self.scene.scene.place)}"
 
     @property
     def skeletons(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -118,8 +117,7 @@ def evaluate_poses(
         for case in cases:
             settings = DrawSettings((base.side, base.side), batching.steps, batching.guidance, seed=case.seed)
             control = Follow(net, Image.fromarray(case.skeletons)) if painter != "text only" else None
-            with torch.no_grad():
-                pictures.append(np.asarray(draw(base, plain(base, case.text), settings, control=control)[0]))
+            pictures.append(np.asarray(draw(base, plain(base, case.text), settings, control=control)[0]))
             report(Progress(painter, len(pictures), count))
         found.append(judged(painter, cases, np.stack(pictures), seeing))
     known = facts(base, choices, (), {"pictures": count})

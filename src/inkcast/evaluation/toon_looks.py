@@ -20,6 +20,7 @@ from inkcast.evaluation.matching import SCORED, Case, Matched, match
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_words import plain
 from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.captions import with_article
 from inkcast.toon.dataset import sample_look, stars
 from inkcast.toon.renderer import reference_sheet
 from inkcast.toon.world import JOINT_ACTIONS, PLACES, SOLO_ACTIONS, Look, choices
@@ -27,7 +28,11 @@ from inkcast.vision.detector import ToonDetector
 
 REFERENCE_SIDE = 64
 STYLE = Style()
-WHERE = {"beach": "on the beach", "moon": "on the moon"}
+
+
+def somewhere(place: str) -> str:
+    """ "in the park", "on the moon"."""
+    return f"{'on' if place in ('beach', 'moon') else 'in'} the {place}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class LookCase:
     @property
     def panel(self) -> PanelPrompt:
         """Only kinds are told: "a girl and a cat waving in the park"."""
-        nouns = self.names or [f"{'an' if look.kind[0] in 'aeiou' else 'a'} {look.kind}" for look in self.cast]
+        nouns = self.names or [with_article(look.kind) for look in self.cast]
         members = tuple(
             Member(CharacterId(f"member-{k}"), look.kind, noun)
             for k, (look, noun) in enumerate(zip(self.cast, nouns, strict=True))
@@ -51,7 +56,7 @@ class LookCase:
         parts: list[str | CharacterId] = []
         for member in members:
             parts += [member.id, " and "]
-        parts[-1] = f" {self.action} {WHERE.get(self.place, f'in the {self.place}')}"
+        parts[-1] = f" {self.action} {somewhere(self.place)}"
         return PanelPrompt(tuple(parts), members)
 
 

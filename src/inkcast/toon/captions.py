@@ -87,14 +87,15 @@ _FIRST = (
 _LAST = ("lee", "brown", "wood", "hill", "fox", "park", "green", "young", "bell", "moss")
 
 
-def _a(words: str) -> str:
+def with_article(words: str) -> str:
+    """ "a girl", "an alien"."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def describe(subject: Subject) -> str:
     """Every visible attribute of a subject in words."""
     if not isinstance(subject, Look):
-        return f"{_a(subject.color)} {subject.kind} with {subject.trim} trim"
+        return f"{with_article(subject.color)} {subject.kind} with {subject.trim} trim"
     words = [f"{subject.body} skin" if subject.human else f"{subject.body} fur"]
     words.append(f"{subject.hair} {subject.hair_color} {'hair' if subject.human else 'ears'}")
     words += [f"{subject.eyes} eyes", f"a {subject.face} face"]
@@ -102,11 +103,11 @@ def describe(subject: Subject) -> str:
     words.append(f"{'a ' if subject.bottom == 'skirt' else ''}{subject.bottom_color} {subject.bottom}")
     if subject.accessory != "none":
         words.append(_worn(subject.accessory))
-    return f"{_a(subject.kind)} with {', '.join(words)}"
+    return f"{with_article(subject.kind)} with {', '.join(words)}"
 
 
 def _worn(accessory: str) -> str:
-    return accessory if accessory in ("glasses", "headphones") else _a(accessory)
+    return accessory if accessory in ("glasses", "headphones") else with_article(accessory)
 
 
 def _some_looks(look: Look, rng: np.random.Generator, most: int) -> str:
@@ -116,7 +117,7 @@ def _some_looks(look: Look, rng: np.random.Generator, most: int) -> str:
         color,
         f"{look.hair_color} {'hair' if look.human else 'ears'}",
         f"{look.hair} {'hair' if look.human else 'ears'}",
-        f"{_a(look.top)} top",
+        f"{with_article(look.top)} top",
         f"a {look.pattern} {look.top} top",
         f"{look.bottom_color} {look.bottom}",
         f"{look.eyes} eyes",
@@ -131,21 +132,24 @@ def _some_looks(look: Look, rng: np.random.Generator, most: int) -> str:
 def _who(actor: Actor, rng: np.random.Generator, looks: float, most: int) -> str:
     subject = actor.subject
     if not isinstance(subject, Look):
-        return f"{_a(subject.color)} {subject.kind}" if rng.random() < looks else f"{_a(subject.kind)}"
+        return f"{with_article(subject.color)} {subject.kind}" if rng.random() < looks else with_article(subject.kind)
     if actor.name:
-        described = "" if rng.random() > 0.35 else f", {_a(subject.kind)}"
+        described = "" if rng.random() > 0.35 else f", {with_article(subject.kind)}"
         return actor.name + described
     draw = rng.random()
-    who = _a(subject.kind) if draw < 0.62 else f"the {subject.kind}" if draw < 0.78 else _someone(subject, rng)
+    if draw < 0.62:
+        who = with_article(subject.kind)
+    else:
+        who = f"the {subject.kind}" if draw < 0.78 else _someone(subject, rng)
     return who + (_some_looks(subject, rng, most) if rng.random() < looks else "")
 
 
 def _someone(look: Look, rng: np.random.Generator) -> str:
     """A name that carries no look: one or two words, with the kind beside it most of the time."""
     name = str(rng.choice(_FIRST)) + (f" {rng.choice(_LAST)}" if rng.random() < 0.5 else "")
-    return (
-        name if rng.random() < 0.2 else f"{name} the {look.kind}" if rng.random() < 0.5 else f"{name}, {_a(look.kind)},"
-    )
+    if rng.random() < 0.2:
+        return name
+    return f"{name} the {look.kind}" if rng.random() < 0.5 else f"{name}, {with_article(look.kind)},"
 
 
 def _pick(words: tuple[str, ...], rng: np.random.Generator) -> str:

@@ -14,7 +14,7 @@ from inkcast.app.web.pictures import img
 from inkcast.app.web.references import ReferenceForm
 from inkcast.app.web.told import told
 from inkcast.images import encode_png
-from inkcast.toon.captions import describe
+from inkcast.toon.captions import describe, with_article
 from inkcast.toon.design import design
 from inkcast.toon.renderer import reference_sheet
 from inkcast.toon.world import ATTRIBUTES, COLORS, KINDS, THINGS, VIEWS, Subject, Thing, choices
@@ -69,7 +69,7 @@ def portrait(subject: Subject, view: str) -> str:
 
 def noun(subject: Subject) -> str:
     """ "a girl", "an alien": what the prompt calls the design."""
-    return f"{'an' if subject.kind[0] in 'aeiou' else 'a'} {subject.kind}"
+    return with_article(subject.kind)
 
 
 def choices_for(kind: str, attribute: str) -> list[tuple[str, str]]:
