@@ -16,6 +16,7 @@ from tests import tiny
 from transformers import CLIPImageProcessorPil
 from typer.testing import CliRunner
 
+from inkcast.cast.character import Character, Identity
 from inkcast.cli.evaluate import app
 from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.weights import load_parts, save_encoders, save_router
@@ -23,7 +24,7 @@ from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.errors import UsageError
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.evidence import lab as labs
-from inkcast.evaluation.evidence.casts import kind_cases, look_alikes
+from inkcast.evaluation.evidence.casts import face_cases, kind_cases, look_alikes
 from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.painters import painters
@@ -129,6 +130,30 @@ def test_stable_identity_s_arms_learn_differently(lab: Lab) -> None:
     assert [engine.learning.alpha for engine in engines[:4]] == [0.0, 0.4, 0.5, 0.6]  # type: ignore[attr-defined]
     assert [engine.learning.prior for engine in engines[4:]] == [False, True]  # type: ignore[attr-defined]
     assert isinstance(claim_named("story-maker-background").arms[0].make(lab, None), PeopleAlone)
+
+
+def test_a_face_is_learned_once_in_each_way(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four pictures of a face, and two claims with the same arm, learn it once; another way of learning learns anew."""
+    kept = replace(lab, count=8, faces=tmp_path / "faces")
+    cases = face_cases(kept)
+    suite = case_suite("faces", cases, "").suite
+    assert [len({case.cast for case in list(cases.values())[k : k + 4]}) for k in (0, 4)] == [1, 1]
+    assert len({case.cast for case in cases.values()}) == len({one.cluster for one in suite.commissions}) == 2
+    assert all(case.cast[0].human and split_of(case.cast[0]) == "test" for case in cases.values())
+
+    learned = []
+
+    def learn(engine: StableIdentity, who: Character) -> Identity:
+        learned.append(engine.learning)
+        return Identity(engine.name, engine.digest, {"text_encoder": torch.randn(1, 2, 8)})
+
+    monkeypatch.setattr(StableIdentity, "learn", learn)
+    character = suite.commissions[0].cast[0]
+    arms = [arm for name in ("stable-identity-loss", "stable-identity-prior") for arm in claim_named(name).arms]
+    words = {arm.name: arm.make(kept, None).encode(character).tensors["text_encoder"] for arm in arms}
+    assert len(learned) == 5, "alpha 0.5 is what is learned with AdaIN"
+    assert torch.equal(words["alpha 0.5"], words["with AdaIN"])
+    assert not torch.equal(words["without AdaIN"], words["with AdaIN"])
 
 
 def test_casts_ask_what_the_claim_is_about(lab: Lab) -> None:

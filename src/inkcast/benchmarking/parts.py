@@ -89,7 +89,7 @@ def learner_of(model: Model) -> Learner:
         own=features[:1],
     )
     priors = celebrity_priors(base.text_encoders, base.tokenizers, engine.fame.names)
-    return Learner(base, priors, engine.fame.templates, material, Learning(), "bench")
+    return Learner(base, priors, engine.fame, material, Learning(), "bench")
 
 
 def _compared(ours: Turn, theirs: Turn, rounds: int) -> Part:

@@ -257,6 +257,7 @@ def evidence(
             choices.batching,
             learn,
             None if other_base is None else open_base(replace(choices, base=str(other_base)), "float32"),
+            out / "faces",
         )
         if listed:
             typer.echo(listing(names, lab))

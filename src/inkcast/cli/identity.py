@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from inkcast.cast.character import Character
     from inkcast.sdxl.backbone import Backbone
 
+Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: 1e-5, on toon 1e-4.")]
+
 app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
 
 
@@ -27,7 +29,7 @@ def learn(
     images: Annotated[list[Path] | None, typer.Argument(help="Pictures of the face; none: the library's.")] = None,
     base: Annotated[str, typer.Option(help="The base to learn for: toon, a folder, a file or a hub id.")] = "toon",
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take.")] = 500,
-    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+    rate: Rate = None,
     alpha: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of the noise levels judged by the picture; 0.5 on SDXL.")
     ] = None,
@@ -99,7 +101,7 @@ def learn_gallery(
     ] = "toon",
     count: Annotated[int, typer.Option(min=1, max=8, help="How many faces.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take for each.")] = 500,
-    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+    rate: Rate = None,
     seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",

@@ -16,6 +16,7 @@ class Metric:
 
 METRICS = {
     "looks": Metric("looks", "share of attributes that the oracle reads right, kind left out; a missing person is 0"),
+    "face_looks": Metric("face", "`looks` of skin, face shape, eyes and hair alone"),
     "swap_rate": Metric("swapped", "of attributes in which two references differ, those read as the other's", -1),
     "found": Metric("people found", "share of the cast that the detector finds"),
     "place": Metric("place", "the oracle reads the place of the prompt"),

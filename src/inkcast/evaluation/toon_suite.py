@@ -23,6 +23,7 @@ from inkcast.vision.detector import ToonDetector
 
 SECTIONS = {1: "one character", 2: "two characters", 3: "three characters", 4: "four characters"}
 LOOK = "look."
+OF_FACE = ("body", "face", "hair", "hair_color", "eyes")
 REFERENCE_POSE = "standing"
 
 
@@ -49,7 +50,8 @@ def toon_suite(counts: Mapping[int, int], seed: int) -> ToonSuite:
 
 
 def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuite:
-    """A suite of these cases, one section for each number of people."""
+    """A suite of these cases, one section for each number of people; pictures of the same cast are a cluster."""
+    first: dict[tuple[Look, ...], str] = {}
     commissions = tuple(
         Commission(
             key,
@@ -57,7 +59,7 @@ def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuit
             case.panel,
             case.seed,
             SECTIONS[len(case.cast)],
-            key,
+            first.setdefault(case.cast, key),
         )
         for key, case in cases.items()
     )
@@ -94,7 +96,8 @@ class ToonScorer:
 
 def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict[str, float]:
     """`looks`: the share of attributes that are right, kind left out, a missing person 0. `swap_rate`: of attributes in
-    which another member differs, those read as the other's, weighed by how many were asked."""
+    which another member differs, those read as the other's, weighed by how many were asked. `face_looks`: `looks` of
+    skin, face shape, eyes and hair alone."""
     swapped, asked = matched.swaps()
     scores = {
         "looks": matched.accuracy(),
@@ -111,7 +114,8 @@ def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict
             for look, reading in zip(case.cast, matched.readings, strict=True)
         ]
         scores[LOOK + name] = float(np.mean(right))
-    return scores
+    of_face = [scores[LOOK + name] for name in OF_FACE]
+    return {**scores, "face_looks": float(np.mean(of_face))}
 
 
 def by_trait(

@@ -127,7 +127,7 @@ class StableIdentity:
         known = celebrity_priors(encoders, self.base.tokenizers, self.fame.names)
         priors = known if self.learning.prior else tuple(map(no_prior, known))
         run = f"{self.digest} {references_digest(character.references)}"
-        return Learner(self.base, priors, self.fame.templates, found, self.learning, run)
+        return Learner(self.base, priors, self.fame, found, self.learning, run)
 
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +20,7 @@ from inkcast.cast.character import CharacterId
 from inkcast.engines.checkpoints import read_checkpoint
 from inkcast.engines.stable_identity.encoder import DEPTH, WordEncoder
 from inkcast.engines.stable_identity.losses import ALPHA, noised, schedule_of, two_phase_loss
-from inkcast.engines.stable_identity.prior import Prior
+from inkcast.engines.stable_identity.prior import Fame, Prior
 from inkcast.engines.stable_identity.views import Material
 from inkcast.engines.stable_identity.words import MarkedPrompt, mark, spoken
 from inkcast.errors import EngineError, TrainingError
@@ -35,13 +36,13 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass(frozen=True)
 class Learning:
-    """How a face is learned. `alpha` and `depth` None: as the base's family has it; `side` 0: the base's own, in px.
+    """How a face is learned. `rate`, `alpha` and `depth` None: as the base has it; `side` 0: the base's own, in px.
 
     `prior` False leaves AdaIN out. `checkpointing` trades time for GPU memory.
     """
 
     steps: int = 500
-    rate: float = 1e-5
+    rate: float | None = None
     alpha: float | None = None
     depth: int | None = None
     batch: int = 1
@@ -56,13 +57,34 @@ class Learning:
     def __post_init__(self) -> None:
         for name, value, fits in (
             ("steps", self.steps, self.steps >= 1),
-            ("rate", self.rate, self.rate > 0),
+            ("rate", self.rate, self.rate is None or self.rate > 0),
             ("alpha", self.alpha, self.alpha is None or 0 <= self.alpha <= 1),
             ("batch", self.batch, self.batch >= 1),
             ("views", self.views, self.views >= 1),
         ):
             if not fits:
                 raise TrainingError(f"learning a face with {name} {value} is not possible: choose a value in its range")
+
+    def chosen(self, family: str, fame: Fame) -> Chosen:
+        """What this leaves to the base, as the base has it."""
+        return Chosen(
+            fame.rate if self.rate is None else self.rate,
+            ALPHA[family] if self.alpha is None else self.alpha,
+            DEPTH[family] if self.depth is None else self.depth,
+        )
+
+    def facts(self, family: str, fame: Fame) -> dict[str, Any]:
+        """All that decides the words, but how many steps are taken."""
+        facts = {**asdict(self), **self.chosen(family, fame)._asdict()}
+        return {name: value for name, value in facts.items() if name not in ("steps", "checkpointing")}
+
+
+class Chosen(NamedTuple):
+    """`Learning`'s values that depend on the base."""
+
+    rate: float
+    alpha: float
+    depth: int
 
 
 class Learner:
@@ -72,26 +94,24 @@ class Learner:
         self,
         base: Backbone,
         priors: Sequence[Prior],
-        templates: Sequence[str],
+        fame: Fame,
         material: Material,
         learning: Learning,
         run: str,
     ) -> None:
         self.base, self.material, self.learning = base, material, learning
-        facts = {name: value for name, value in asdict(learning).items() if name not in ("steps", "checkpointing")}
-        self.run = json.dumps({"run": run, **facts}, sort_keys=True)
-        self.alpha = ALPHA[base.family] if learning.alpha is None else learning.alpha
+        rate, self.alpha, depth = learning.chosen(base.family, fame)
+        self.run = json.dumps({"run": run, **learning.facts(base.family, fame)}, sort_keys=True)
         self.schedule = schedule_of(base)
         self.step = 0
         people = [CharacterId(f"row {row}") for row in range(learning.batch)]
-        self.prompts = [[_prompt(base, template, who) for who in people] for template in templates]
+        self.prompts = [[_prompt(base, template, who) for who in people] for template in fame.templates]
         self.people = people
-        depth = DEPTH[base.family] if learning.depth is None else learning.depth
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(learning.seed)
             encoder = WordEncoder(material.own.shape[1], priors, depth)
         self.encoder = encoder.to(base.device)
-        self.optimizer = torch.optim.AdamW(self.encoder.parameters(), lr=learning.rate, weight_decay=learning.decay)
+        self.optimizer = torch.optim.AdamW(self.encoder.parameters(), lr=rate, weight_decay=learning.decay)
 
     def words(self) -> tuple[Float[Tensor, "1 2 channels"], ...]:
         """What has been learned so far: two words per text encoder."""

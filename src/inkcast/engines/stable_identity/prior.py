@@ -32,13 +32,20 @@ PHOTOGRAPHS = (
 )
 DRAWINGS = ("{}", "{} standing", "{} smiling", "{}, close-up", "{}, close up", "{} standing, close-up")
 
+DRAWINGS_RATE = 1e-4
+"""Of the toon base; measured in docs/decisions/stable-identity-toon-rate.md."""
+
 
 @dataclass(frozen=True)
 class Fame:
-    """Names of two words that a base knows, and what it may say about somebody: "{}" is where the name goes."""
+    """Names of two words that a base knows, and what it may say about somebody: "{}" is where the name goes.
+
+    `rate` is the learning rate at which its words are learned.
+    """
 
     names: tuple[str, ...]
     templates: tuple[str, ...]
+    rate: float = 1e-5
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def famous(tokenizers: Sequence[Any]) -> Fame:
 
     listed = resources.files(__package__).joinpath("names", "celebrities.txt").read_text(encoding="utf-8").splitlines()
     return max(
-        (Fame(tuple(listed), PHOTOGRAPHS), Fame(tuple(stars()), DRAWINGS)),
+        (Fame(tuple(listed), PHOTOGRAPHS), Fame(tuple(stars()), DRAWINGS, DRAWINGS_RATE)),
         key=lambda fame: min(len(names_in(tokenizer, fame.names)) for tokenizer in tokenizers),
     )
 

@@ -15,6 +15,8 @@ from inkcast.toon.world import CREATURES, HUMANS, SKINS, Look
 if TYPE_CHECKING:
     from inkcast.evaluation.evidence.lab import Lab
 
+FACE_PICTURES = 4
+"""Pictures of each face in `face_cases`: learning one takes as long as drawing dozens."""
 MOVING = ("waving", "pointing", "sitting", "reading", "jumping", "dancing", "cheering", "running")
 
 
@@ -40,6 +42,16 @@ def action_cases(lab: Lab) -> Mapping[str, LookCase]:
         f"1/{k}": replace(case, action=MOVING[k % len(MOVING)])
         for k, case in enumerate(look_cases(lab.count, 1, lab.seed))
     }
+
+
+def face_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """Girls and boys in turn, one a picture, the same face in `FACE_PICTURES` pictures one after the other."""
+    cases = {}
+    for k, case in enumerate(look_cases(lab.count, 1, lab.seed)):
+        face = k // FACE_PICTURES
+        look = sample_look(np.random.default_rng([lab.seed, 4, face]), "test", HUMANS[face % len(HUMANS)])
+        cases[f"1/{k}"] = replace(case, cast=(look,))
+    return cases
 
 
 def kind_cases(lab: Lab) -> Mapping[str, LookCase]:

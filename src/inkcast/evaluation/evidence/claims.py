@@ -12,11 +12,13 @@ from inkcast.engines.engine import Engine
 from inkcast.engines.stable_identity.learn import Learning
 from inkcast.errors import UsageError
 from inkcast.evaluation.evidence import lab as labs
-from inkcast.evaluation.evidence.casts import action_cases, kind_cases, look_alikes, usual_cases
+from inkcast.evaluation.evidence.casts import action_cases, face_cases, kind_cases, look_alikes, usual_cases
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.toon_looks import LookCase
 
 SD_LIKE = "like SD 2.1"
+
+FACES = ("face_looks", "looks", "place", "action")
 
 Cases = Callable[[Lab], Mapping[str, LookCase]]
 
@@ -190,28 +192,32 @@ CLAIMS: tuple[Claim, ...] = (
             _stable_identity("alpha 0.5", alpha=0.5),
             _stable_identity("alpha 0.6", alpha=0.6),
         ),
-        chief=("looks", "place", "action"),
+        cases=face_cases,
+        chief=FACES,
     ),
     Claim(
         "stable-identity-prior",
         f"{STABLE}, section 3.3",
         "Words laid into the space of famous names (AdaIN) can be used in any prompt; without it they overrule it.",
         (_stable_identity("without AdaIN", prior=False), _stable_identity("with AdaIN")),
-        chief=("looks", "place", "action"),
+        cases=face_cases,
+        chief=FACES,
     ),
     Claim(
         "stable-identity-editability",
         f"{STABLE}, section 4.3; {COMIC}",
         "Learning longer trades obedience to the prompt for identity.",
         tuple(_longer(factor) for factor in (0.2, 0.5, 1.0, 2.0)),
-        chief=("looks", "place", "action"),
+        cases=face_cases,
+        chief=FACES,
     ),
     Claim(
         "bases",
         f"{COMIC}, Fig. 9 and 10",
         "A base like SDXL (two text encoders) follows prompts and keeps faces better than one like SD 2.1.",
         (_other_base(), _stable_identity("like SDXL")),
-        chief=("looks", "place", "action"),
+        cases=face_cases,
+        chief=FACES,
     ),
     Claim(
         "bias",

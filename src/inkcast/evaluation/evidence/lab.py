@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from inkcast.cast.character import Character, Identity
+from inkcast.cast.identities import references_digest
 from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.any_story.options import Options as AnyStoryOptions
 from inkcast.engines.any_story.router import RouterSize
 from inkcast.engines.any_story.weights import fresh_parts, load_parts
 from inkcast.engines.engine import Engine
+from inkcast.engines.identity import load_identity, save_identity
 from inkcast.engines.ip_adapter.engine import IpAdapter
 from inkcast.engines.ip_adapter.weights import fresh_adapter as fresh_adapter_of
 from inkcast.engines.ip_adapter.weights import load_adapter as load_adapter_of
@@ -38,7 +43,8 @@ class Lab:
     """A base, where training left its runs, and how much is drawn.
 
     `count` pictures of each number of people; a face is learned in `learning_steps`. `untrained` takes fresh parts for
-    every engine: the figures then say nothing, but everything runs. `other_base` is of family sd.
+    every engine: the figures then say nothing, but everything runs. `other_base` is of family sd. Learned faces are
+    kept in the folder `faces`, where one is given.
     """
 
     base: Backbone
@@ -49,6 +55,7 @@ class Lab:
     batching: Batching = field(default_factory=Batching)
     learning_steps: int = 500
     other_base: Backbone | None = None
+    faces: Path | None = None
 
     def weights(self, engine: str, run: str) -> Path | None:
         """A run's export; for the run that the shipped weights come from also those."""
@@ -112,5 +119,28 @@ def ip_adapter(lab: Lab, folder: Path | None) -> Engine:
 
 
 def stable_identity(lab: Lab, learning: Learning, base: Backbone | None = None) -> Engine:
-    """Learns every character anew; on another base with the eyes of the lab's."""
-    return StableIdentity(base or lab.base, find_eyes(lab.base), learning=learning)
+    """Learns every face once in just this way; on another base with the eyes of the lab's."""
+    engine = StableIdentity(base or lab.base, find_eyes(lab.base), learning=learning)
+    if lab.faces is not None:
+        way = {"steps": learning.steps, **learning.facts(engine.base.family, engine.fame)}
+        engine.shelf = LearnedFaces(lab.faces, json.dumps(way, sort_keys=True))
+    return engine
+
+
+@dataclass(frozen=True)
+class LearnedFaces:
+    """Faces learned in one way, in files named after the pictures, the base and the way."""
+
+    folder: Path
+    way: str
+
+    def find(self, character: Character, digest: str, family: str) -> Identity | None:
+        path = self._path(character, digest)
+        return load_identity(path) if path.is_file() else None
+
+    def keep(self, character: Character, identity: Identity) -> None:
+        save_identity(identity, self._path(character, identity.weights_digest))
+
+    def _path(self, character: Character, digest: str) -> Path:
+        facts = (references_digest(character.references), digest, self.way)
+        return self.folder / f"{hashlib.sha256(' '.join(facts).encode()).hexdigest()}.safetensors"
