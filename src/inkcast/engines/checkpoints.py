@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import pickle
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,7 +21,7 @@ from torch import Tensor, nn
 from inkcast.errors import WeightsError
 from inkcast.files import replacing_file, shown
 
-_SCALE = ".int8_scale"
+_SCALE, _STREAM, _SHAPES = ".int8_scale", "int8_stream", "inkcast_int8_shapes"
 LEVELS = 31
 """Steps on either side of zero in what is stored as int8: a quarter less to pack than 127, and no picture the worse."""
 
@@ -44,9 +48,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
             with safe_open(path, framework="pt") as file:
                 names = file.keys()
                 tensors, metadata = {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            tensors = _unpacked(tensors, metadata)
         else:
             tensors, metadata = _flat(torch.load(path, map_location="cpu", weights_only=True)), {}
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, zlib.error) as error:
         raise WeightsError(
             f"cannot read weights from {shown(path)}: the file is damaged or not plain tensors"
         ) from error
@@ -90,7 +95,7 @@ def load_strict(module: nn.Module, checkpoint: Checkpoint) -> None:
 def save_weights(
     module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
 ) -> None:
-    """Safetensors in float16, matrices as int8 per output channel if asked for; written whole or not at all."""
+    """Safetensors in float16, matrices as packed int8 per output channel if asked for; written whole or not at all."""
     save_tensors(module.state_dict(), path, metadata, int8=int8)
 
 
@@ -100,9 +105,35 @@ def save_tensors(
     """`save_weights` of tensors without a module."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
     halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    packed = _quantised(tensors, halves) if int8 else halves
+    written, facts = _packed(_quantised(tensors, halves)) if int8 else (halves, {})
     with replacing_file(path) as temporary:
-        save_file(packed, temporary, metadata={"format": "pt", **(metadata or {})})
+        save_file(written, temporary, metadata={"format": "pt", **facts, **(metadata or {})})
+
+
+def _packed(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All int8 tensors as one Huffman-coded (RFC 1950) stream, and the metadata that says which they are."""
+    whole = {name: tensor for name, tensor in tensors.items() if tensor.dtype != torch.int8}
+    coded = {name: tensor for name, tensor in tensors.items() if tensor.dtype == torch.int8}
+    coder = zlib.compressobj(9, strategy=zlib.Z_HUFFMAN_ONLY)
+    parts = [coder.compress(tensor.numpy().tobytes()) for tensor in coded.values()]
+    stream = np.frombuffer(b"".join([*parts, coder.flush()]), np.uint8)
+    shapes = json.dumps({name: list(tensor.shape) for name, tensor in coded.items()})
+    return {**whole, _STREAM: torch.from_numpy(stream.copy())}, {_SHAPES: shapes}
+
+
+def _unpacked(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, Tensor]:
+    """What `_packed` was given; tensors that are not packed are left as they are. Raises `ValueError` if damaged."""
+    if _STREAM not in tensors:
+        return dict(tensors)
+    shapes = json.loads(metadata.get(_SHAPES, "{}"))
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    coder = zlib.decompressobj()
+    stream = coder.decompress(tensors[_STREAM].numpy().tobytes(), sum(sizes) + 1)
+    if len(stream) != sum(sizes):
+        raise ValueError(f"{sum(sizes)} packed weights are announced, {len(stream)} are there")
+    values = torch.from_numpy(np.frombuffer(stream, np.int8).copy()).split(sizes)
+    coded = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), values, strict=True)}
+    return {**{name: tensor for name, tensor in tensors.items() if name != _STREAM}, **coded}
 
 
 def _quantised(tensors: Mapping[str, Tensor], otherwise: Mapping[str, Tensor]) -> dict[str, Tensor]:
