@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tests import tiny
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from inkcast.engines.checkpoints import LEVELS
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import load_engine
 from inkcast.engines.story_maker.eyes import Preparation
@@ -22,7 +23,7 @@ from inkcast.engines.story_maker.weights import load_adapter
 from inkcast.errors import TrainingError
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
-from inkcast.training.checkpoints import existing
+from inkcast.training.checkpoints import existing, initialise
 from inkcast.training.data.building import build
 from inkcast.training.data.toon import toon_items
 from inkcast.training.diffusion import denoised, noised, velocity
@@ -85,6 +86,20 @@ def test_a_pose_controlnet_then_story_maker_with_it(recipes: Any, tmp_path: Path
     assert maker.eyes.preparation == Preparation("square", 0.7)
     assert maker.eyes.segmenter is not None
     assert any((run / "samples").glob("*.png"))
+
+
+def test_training_goes_on_from_an_export(recipes: Any, tmp_path: Path) -> None:
+    first, second = (build_objective(recipes("story-maker", int8=True), CPU) for _ in range(2))
+    with torch.no_grad():
+        for parameter in first.module.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        first.export(tmp_path / "export")
+    initialise(second.module, tmp_path / "export" / "adapter.safetensors")
+    given = dict(first.module.named_parameters())
+    for name, parameter in second.module.named_parameters():
+        assert (
+            float((parameter - given[name]).detach().abs().max()) <= float(given[name].detach().abs().max()) / LEVELS
+        ), name
 
 
 def test_without_its_background_or_its_lora(recipes: Any) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from inkcast.errors import TrainingError
+from inkcast.engines.checkpoints import read_checkpoint
+from inkcast.errors import TrainingError, WeightsError
 from inkcast.files import TEMPORARY, replacing_folder
 from inkcast.training.ema import Average, trained
 from inkcast.training.sharding import SHARDS, load_shards, save_shards, whole
@@ -25,6 +25,8 @@ from inkcast.training.sharding import SHARDS, load_shards, save_shards, whole
 MARKER = "progress.json"
 WEIGHTS = "weights.safetensors"
 AVERAGE = "average.safetensors"
+ENGINE_PARTS = "parts."
+"""Under which an engine's training holds what the engine's file holds."""
 
 
 @dataclass
@@ -107,13 +109,15 @@ def load(run: Path, state: State) -> Progress:
 def initialise(module: nn.Module, path: Path) -> None:
     """Starts `module` from trained weights.
 
-    `path`: a run's folder (its last checkpoint), a checkpoint, a safetensors file, or the folder of a diffusers
-    pipeline, whose parts are taken by the names they have in `module`.
+    `path`: a run's folder (its last checkpoint), a checkpoint, a safetensors file (also an engine's, as it ships), or
+    the folder of a diffusers pipeline, whose parts are taken by the names they have in `module`.
 
     Averaged weights are taken where there are any. Raises `TrainingError` if there are none or they do not fit.
     """
     tensors = read_parts(path, module) if (path / "model_index.json").exists() else read_weights(path)
     own = dict(module.named_parameters())
+    if not own.keys() & tensors.keys():
+        tensors = {f"{ENGINE_PARTS}{name}": value for name, value in tensors.items()}
     wrong = [name for name, value in tensors.items() if name not in own or own[name].shape != value.shape]
     missing = [name for name, value in own.items() if value.requires_grad and name not in tensors]
     if wrong or missing:
@@ -134,8 +138,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         folder = (existing(path) or [path])[-1]
         path = folder / AVERAGE if (folder / AVERAGE).exists() else folder / WEIGHTS
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"init={path}: cannot read weights ({error}); name a run's folder, a base's folder or a .safetensors"
-        ) from None
+        return dict(read_checkpoint(path).tensors)
+    except WeightsError as error:
+        raise TrainingError(f"init={path}: {error}; a run's folder or a base's will do too") from None
