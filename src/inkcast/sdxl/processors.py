@@ -137,8 +137,9 @@ class SelfAttention:
             if not isinstance(gamma, Tensor) and gamma == 0.0:
                 return None
             gates = latents.new_ones(batch, subjects, pixels)
-        columns = reference_mask(gates[:, :subjects].to(latents.dtype), gamma, tokens)
-        return F.pad(columns, (pixels, 0))
+        bias = latents.new_zeros(batch, 1, pixels, pixels + subjects * tokens)
+        bias[..., pixels:] = reference_mask(gates[:, :subjects].to(latents.dtype), gamma, tokens)
+        return bias
 
     def _gates(self, memory: AttentionMemory, trace: AttentionTrace | None, batch: int, pixels: int) -> Tensor | None:
         if memory.router is None:
@@ -213,9 +214,13 @@ def _gated_sum(query: Tensor, key: Tensor, value: Tensor, gates: Tensor | None) 
         _merge_heads(F.scaled_dot_product_attention(query, k, v))
         for k, v in zip(key.unbind(1), value.unbind(1), strict=True)
     ]
-    if gates is not None:
-        terms = [gates[:, i, :, None].to(term.dtype) * term for i, term in enumerate(terms)]
-    return torch.stack(terms).sum(dim=0)
+    if gates is None:
+        return torch.stack(terms).sum(dim=0)
+    shares = gates.to(terms[0].dtype).unsqueeze(-1)
+    total = shares[:, 0] * terms[0]
+    for i, term in enumerate(terms[1:], 1):
+        total = torch.addcmul(total, shares[:, i], term)
+    return total
 
 
 def _attention_map(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:

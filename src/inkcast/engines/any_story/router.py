@@ -65,14 +65,12 @@ class RouterLayer(nn.Module):
         mask: Bool[Tensor, "rows subjects pixels"],
     ) -> Float[Tensor, "rows subjects features"]:
         """Masked cross-attention (Mask2Former, eq. 2): what each subject sees inside its coarse map."""
-        logits = einsum(queries, latents, "r heads s c, r p c -> r heads s p").masked_fill(
-            ~mask.unsqueeze(1), -torch.inf
-        )
-        weights = logits.softmax(dim=-1, dtype=_precise(logits)).to(latents.dtype)
-        seen = einsum(weights, latents, "r heads s p, r p c -> r heads s c")
-        value = rearrange(self.to_v.weight, "(heads d) c -> heads d c", heads=self.heads)
-        out = einsum(seen, value.to(seen.dtype), "r heads s c, heads d c -> r heads s d")
-        return self.to_out(rearrange(out, "r heads s d -> r s (heads d)"))
+        logits = torch.bmm(queries.flatten(1, 2), latents.transpose(1, 2)).unflatten(1, queries.shape[1:3])
+        weights = logits.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(dim=-1, dtype=_precise(logits))
+        seen = torch.bmm(weights.to(latents.dtype).flatten(1, 2), latents).unflatten(1, queries.shape[1:3])
+        value = self.to_v.weight.unflatten(0, (self.heads, -1))
+        out = torch.einsum("rhsc,hdc->rshd", seen, value.to(seen.dtype))
+        return self.to_out(out.flatten(2))
 
 
 def routing_map(
@@ -83,7 +81,7 @@ def routing_map(
     """M: softmax over subjects and background of the projected inner product of R and Z."""
     along, offset = directions[..., :-1], directions[..., -1:]
     scale = latents.shape[-1] ** -0.5
-    logits = torch.baddbmm(offset, along, rearrange(latents, "r p c -> r c p"), alpha=scale)  # one kernel, not four
+    logits = torch.baddbmm(offset, along, latents.transpose(1, 2), alpha=scale)  # one kernel, not four
     if present is not None:
         logits = logits.masked_fill(~present.unsqueeze(-1), -torch.inf)
     return logits.softmax(dim=1, dtype=_precise(logits))

@@ -30,7 +30,15 @@ PHOTOGRAPHS = (
     "a painting of {}",
     "a depiction of {}",
 )
-DRAWINGS = ("{}", "{} standing", "{} smiling", "{}, close-up", "{}, close up", "{} standing, close-up")
+DRAWINGS = (
+    "{}, close-up",
+    "{}, close up",
+    "{}, close-up, seen from the front",
+    "{} standing, close-up",
+    "{} standing, close-up, seen from the front",
+    "{} smiling, close-up, seen from the front",
+)
+"""Views are of heads: said to be close-ups, their size need not be part of the words."""
 
 DRAWINGS_RATE = 1e-4
 """Of the toon base; measured in docs/decisions/stable-identity-toon-rate.md."""
