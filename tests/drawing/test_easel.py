@@ -24,6 +24,7 @@ from inkcast.drawing.posing import fitted
 from inkcast.drawing.record import read_record
 from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
+from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.errors import BaseModelError, EngineError, InkcastError, PictureError, WeightsError
 from inkcast.events import Event, Note, Progress, unheard
@@ -204,8 +205,13 @@ def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path
 
 
 def test_the_toon_base_keeps_its_own_values(backbone: Backbone) -> None:
-    for toon, wanted in ((True, ("euler", 7.0)), (False, ("unipc", 7.5))):
-        found = usual(StoryMaker, replace(backbone, toon=toon))  # type: ignore[arg-type]
+    for engine, toon, wanted in (
+        (StoryMaker, True, ("euler", 7.0)),
+        (StoryMaker, False, ("unipc", 7.5)),
+        (StableIdentity, True, ("euler", 4.0)),
+        (StableIdentity, False, ("dpm++", 8.5)),
+    ):
+        found = usual(engine, replace(backbone, toon=toon))  # type: ignore[arg-type]
         assert (found.scheduler, found.guidance) == wanted
 
 

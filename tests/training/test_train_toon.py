@@ -15,10 +15,8 @@ from inkcast.training.objective import OBJECTIVES
 from inkcast.training.recipe import Recipe, check, load_recipe
 
 ROOT = Path(__file__).parents[2]
-STAGES = (
-    "latents vae unet unet-sd vision oracle detector face judge "
-    "ip-adapter any-story-stage1 any-story-stage2 pose-controlnet story-maker"
-).split()
+BASE = ["latents", "vae", "unet", "unet-sd", "vision", "oracle", "detector", "face", "judge"]
+STAGES = [*BASE, "ip-adapter", "any-story-stage1", "any-story-stage2", "pose-controlnet", "story-maker"]
 
 
 @pytest.fixture

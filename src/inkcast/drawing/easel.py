@@ -218,12 +218,12 @@ def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:
 
 
 def usual(engine: Engine, base: Backbone) -> DrawSettings:
-    """The engine's published steps, scheduler and guidance where it names them; a toon base has its own for all."""
+    """The engine's published steps, scheduler and guidance where it names them; on a toon base its guidance there."""
     from inkcast.sampling.sampler import DrawSettings
 
     settings = DrawSettings(size=(base.side, base.side))
     if base.toon:
-        return replace(settings, guidance=TOON_GUIDANCE)
+        return replace(settings, guidance=getattr(engine, "toon_guidance", TOON_GUIDANCE))
     return replace(
         settings,
         steps=getattr(engine, "steps", settings.steps),

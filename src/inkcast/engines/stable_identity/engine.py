@@ -41,11 +41,12 @@ class StableIdentity:
     """The engine over one base, of either family.
 
     `eyes` read references; without them only faces learned before can be drawn. `report` hears of the learning.
-    `guidance` and `scheduler` are the comic generator's (section 5.1).
+    `guidance` and `scheduler` are the comic generator's (section 5.1), `toon_guidance` a toon base's.
     """
 
     name: ClassVar[str] = NAME
     guidance: ClassVar[float] = 8.5
+    toon_guidance: ClassVar[float] = 4.0
     scheduler: ClassVar[str] = "dpm++"
 
     def __init__(

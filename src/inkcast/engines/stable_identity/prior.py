@@ -41,7 +41,7 @@ DRAWINGS = (
 """Views are of heads: said to be close-ups, their size need not be part of the words."""
 
 DRAWINGS_RATE = 1e-4
-"""Of the toon base; measured in docs/decisions/stable-identity-toon-rate.md."""
+"""Of the toon base; measured in docs/decisions/stable-identity-departures.md."""
 
 
 @dataclass(frozen=True)
