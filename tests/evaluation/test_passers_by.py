@@ -11,11 +11,22 @@ import numpy as np
 import pytest
 
 from inkcast.assets import toon_weights
+from inkcast.engines.registry import load_engine
+from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.matching import SCORED
 from inkcast.evaluation.oracle import LookReading
-from inkcast.evaluation.passers_by import Encounter, counted, encounters, judged, meeting, write_passers_by
+from inkcast.evaluation.passers_by import (
+    Encounter,
+    counted,
+    encounters,
+    judged,
+    measure_passers_by,
+    meeting,
+    write_passers_by,
+)
 from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_looks import STYLE
+from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.labels import LOOK_HEADS
 from inkcast.toon.renderer import reference_sheet
@@ -93,6 +104,22 @@ def test_the_embedded_eyes_tell_a_copy_from_a_stranger() -> None:
     )
     assert twins.met.mean > 0.8
     assert twins.stranger.mean > others.stranger.mean + 0.2
+
+
+def test_a_stranger_outside_the_hero_s_box_keeps_their_own_looks() -> None:
+    """AnyStory as it ships: the hero has the hero's looks, somebody of the same kind beside the box has not."""
+    base, eyes = load_backbone("toon", device="cpu"), Eyes(toon_weights())
+    cases = encounters(12, 3, boxed=True)
+    assert all(case.panel.members[0].box == (0.0, 0.0, 0.5, 1.0) for case in cases)
+    assert encounters(1, 3)[0].panel.members[0].box is None
+    alone, ours = (
+        measure_passers_by(base, engine, eyes.oracle, eyes.detector, cases, Batching(steps=10))
+        for engine in (None, load_engine("any-story", base))
+    )
+    assert ours.met.mean > 0.8
+    assert ours.hero.mean > alone.hero.mean + 0.15
+    assert ours.stranger.mean < alone.stranger.mean + 0.2
+    assert ours.hero.mean > ours.stranger.mean + 0.2
 
 
 def test_the_figures_are_written(tmp_path: Path) -> None:

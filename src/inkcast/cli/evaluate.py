@@ -275,6 +275,7 @@ def passers_by(
     engine: Engines = None,
     eyes: Eyes = None,
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each engine, and of words alone.")] = 64,
+    boxed: Annotated[bool, typer.Option("--boxed", help="Ask for the hero in the left half.")] = False,
     steps: Steps = 25,
     guidance: Guidance = TOON_GUIDANCE,
     batch: Batch = 16,
@@ -288,7 +289,7 @@ def passers_by(
 
     choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, 0, overwrite)
     with showing_progress() as report:
-        found = evaluate_passers_by(out, choices, pictures, eyes=eyes, report=report)
+        found = evaluate_passers_by(out, choices, pictures, boxed=boxed, eyes=eyes, report=report)
     for one in found:
         typer.echo(f"{one.painter}: passers-by have {one.stranger} of the hero's looks; copies {one.copies}")
     typer.echo(str(out))

@@ -35,30 +35,33 @@ from inkcast.evaluation.toon_words import plain
 from inkcast.events import Progress, Report, unheard
 from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.sdxl.backbone import Backbone
+from inkcast.story.script import Box
 from inkcast.toon.captions import with_article
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.world import PLACES, SOLO_ACTIONS, Look
 from inkcast.vision.detector import ToonDetector
 
 RESULTS = "passers-by.json"
+LEFT_HALF: Box = (0.0, 0.0, 0.5, 1.0)
 COPY = 0.75
 """The share of the hero's attributes from which on a passer-by counts as a copy: kin share less, as a rule."""
 
 
 @dataclass(frozen=True)
 class Encounter:
-    """A hero of the cast, what both do and where, and the picture's seed."""
+    """A hero of the cast, what both do and where, the picture's seed, and the hero's box, where one is given."""
 
     hero: Look
     action: str
     place: str
     seed: int
+    box: Box | None = None
 
     @property
     def panel(self) -> PanelPrompt:
         """ "a girl and a girl waving in the park": the hero is a mention, the other one only words."""
         noun = with_article(self.hero.kind)
-        member = Member(CharacterId("member-0"), self.hero.kind, noun)
+        member = Member(CharacterId("member-0"), self.hero.kind, noun, box=self.box)
         return PanelPrompt((member.id, f" and {noun} {self.action} {somewhere(self.place)}"), (member,))
 
 
@@ -83,14 +86,14 @@ class PassersBy:
     met: Estimate
 
 
-def encounters(count: int, seed: int) -> list[Encounter]:
-    """Heroes of the test split."""
+def encounters(count: int, seed: int, *, boxed: bool = False) -> list[Encounter]:
+    """Heroes of the test split; `boxed` asks for them in the left half, as an author may."""
     cases = []
     for index in range(count):
         rng = np.random.default_rng([seed, 7, index])
         hero = sample_look(rng, "test")
         action, place = str(rng.choice(SOLO_ACTIONS)), str(rng.choice(PLACES))
-        cases.append(Encounter(hero, action, place, int(rng.integers(2**31))))
+        cases.append(Encounter(hero, action, place, int(rng.integers(2**31)), LEFT_HALF if boxed else None))
     return cases
 
 
@@ -152,14 +155,20 @@ def judged(
 
 
 def evaluate_passers_by(
-    out: Path, choices: Choices, count: int, *, eyes: Path | None = None, report: Report = unheard
+    out: Path,
+    choices: Choices,
+    count: int,
+    *,
+    boxed: bool = False,
+    eyes: Path | None = None,
+    report: Report = unheard,
 ) -> list[PassersBy]:
     """Words alone and every engine over the same encounters, into the folder `out`. Raises as `evaluate_toon`."""
     refuse_existing(out, RESULTS, overwrite=choices.overwrite)
     base = open_base(choices, "float32")
     engines, cases, seeing = (
         engines_of(base, choices.engines, report),
-        encounters(count, choices.seed),
+        encounters(count, choices.seed, boxed=boxed),
         Eyes(eyes or toon_weights()),
     )
     found = []
@@ -177,7 +186,9 @@ def evaluate_passers_by(
                 lambda done, stage=stage: report(Progress(stage, done, count)),  # type: ignore[misc]
             )
         )
-    write_passers_by(out, found, facts(base, choices, engines, {"pictures": count}), overwrite=choices.overwrite)
+    write_passers_by(
+        out, found, facts(base, choices, engines, {"pictures": count, "boxed": boxed}), overwrite=choices.overwrite
+    )
     return found
 
 
