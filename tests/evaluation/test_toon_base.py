@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from transformers import CLIPImageProcessorPil
 from typer.testing import CliRunner
 
 from inkcast.cli.evaluate import app
+from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.engine import Style
+from inkcast.engines.stable_identity.engine import StableIdentity
+from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.evaluation.batches import Batching, draw_all, form
 from inkcast.evaluation.intervals import bootstrap
 from inkcast.evaluation.matching import SCORED, Case, Matched, likeness, match, shared
@@ -179,14 +183,32 @@ def test_cases_name_kinds_only_and_are_unseen() -> None:
 def test_a_batch_draws_what_each_prompt_draws_alone(backbone: Backbone) -> None:
     texts = ["a girl in the park", "two red cat at night", "a bear"]
     conditionings = [plain(backbone, text) for text in texts]
-    batching = Batching(steps=2, size=2)
+    batching = Batching(steps=2, guidance=3.0, size=2)
     drawn = []
     together = draw_all(backbone, conditionings, [5, 6, 7], batching, drawn.append)
     assert drawn == [2, 1]
     for conditioning, seed, picture in zip(conditionings, (5, 6, 7), together, strict=True):
-        settings = DrawSettings((64, 64), steps=2, guidance=batching.guidance, seed=seed)
+        settings = DrawSettings((64, 64), steps=2, guidance=3.0, seed=seed)
         (alone,) = draw(backbone, conditioning, settings)
         assert np.abs(np.asarray(alone).astype(int) - picture).max() <= 1
+
+
+def test_what_is_left_open_is_drawn_as_by_the_engine_itself(backbone: Backbone) -> None:
+    """The papers' samplers on an SDXL base, the embedded base's guidance there; what is asked for wins."""
+    maker: Any = StoryMaker
+    for engine, toon, wanted in (
+        (None, False, ("euler", DrawSettings((64, 64)).guidance)),
+        (maker, False, ("unipc", 7.5)),
+        (AnyStory, False, ("euler-karras", 7.5)),
+        (StableIdentity, False, ("dpm++", 8.5)),
+        (StableIdentity, True, ("euler", 4.0)),
+        (None, True, ("euler", 7.0)),
+    ):
+        found = Batching().of(engine, replace(backbone, toon=toon))  # type: ignore[arg-type]
+        assert (found.scheduler, found.guidance) == wanted
+        assert found.of(maker, backbone) == found
+    asked = Batching(guidance=2.0, scheduler="ddim").of(maker, backbone)
+    assert (asked.scheduler, asked.guidance) == ("ddim", 2.0)
 
 
 def test_what_cannot_share_a_batch_is_drawn_one_by_one(backbone: Backbone) -> None:

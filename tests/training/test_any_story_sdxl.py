@@ -13,8 +13,9 @@ from tests import tiny
 
 from inkcast.engines.any_story.weights import ROUTER_SIZE, SUBJECT_SIZE
 from inkcast.errors import TrainingError
-from inkcast.training.any_story import AnyStoryTraining, Parameters
+from inkcast.training.any_story import AnyStoryTraining, Parameters, Varied
 from inkcast.training.data.building import build
+from inkcast.training.data.reading import ShardSource
 from inkcast.training.data.toon import toon_items
 from inkcast.training.diffusion import min_snr, min_snr_noise
 from inkcast.training.objective import build_objective
@@ -86,6 +87,11 @@ def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path) -> None
     qformer = [f"parameters.qformer.{value}" for value in SMALL]
     recipe = load_recipe(RECIPES / "any-story-stage1-sdxl.toml", [*settings, *qformer, "parameters.tokens=4"])
     objective: AnyStoryTraining = build_objective(recipe, torch.device("cpu"))  # type: ignore[assignment]
+    varied = objective.source
+    assert isinstance(varied, Varied)
+    assert isinstance(varied.plain, ShardSource)
+    assert (varied.augment, varied.plain.reading.augmentation.share) == (0.0, 0.5)  # turned, cropped, padded once
+    assert objective.parts.reference_net.unet.is_gradient_checkpointing
     sample = objective.source[0]
     assert sample["picture"].shape[-1] == objective.base.side
     assert sample["present"].sum() == 1

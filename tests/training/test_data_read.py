@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.training.data_pictures import BlockTools, mask_of, painted, save, subject_tree
 
 from inkcast.errors import TrainingError
+from inkcast.images import encode_png
 from inkcast.training.data import augment
 from inkcast.training.data.augment import Augmentation, Cut
 from inkcast.training.data.building import build
 from inkcast.training.data.items import PeopleItem, SubjectItem, UnreadItem
-from inkcast.training.data.reading import Reading, ShardSource, in_square, open_shards, square_around
+from inkcast.training.data.reading import Reading, ShardSource, in_square, open_shards, posed, square_around
+from inkcast.training.data.schema import PeopleSample
 from inkcast.training.data.shards import Shards
 from inkcast.training.data.sources import read_source
 from inkcast.training.data.storing import Encoding
@@ -133,6 +136,36 @@ def test_people_come_with_masks_references_faces_and_poses(people: Path) -> None
     assert tensors["pose"].amax() > 0.5
     with pytest.raises(TrainingError, match="8 values but this objective reads 512"):
         open_shards(people, [Letters()], replace(READING, face_dim=512)).sample(0)
+
+
+def test_a_pose_map_that_came_with_the_picture_is_taken_else_everybody_s_skeleton(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png", painted(1, [(5, 2, 11, 20), (16, 2, 22, 20), (26, 2, 32, 30)]))
+    build(read_source(tmp_path / "in", "people"), "people", tmp_path / "out", toolbox=BlockTools())
+    source = open_shards(tmp_path / "out", [Letters()], replace(READING, most=1))
+    stored = source.shards[0]
+    square = square_around((32, 40), [np.ones((32, 40), bool)], 32)
+    drawn = posed(stored, square, required=True)
+    assert isinstance(stored.meta, PeopleSample)
+    ways = []
+    for person in stored.meta.people:
+        alone = replace(stored, meta=stored.meta.model_copy(update={"people": (person,)}))
+        ways.append(posed(alone, square, required=True))
+    assert np.array_equal(drawn > 0, np.any([way > 0 for way in ways], axis=0))
+    assert sum(way.any() for way in ways) == 3 > source.reading.most
+
+    given = painted(8, [(0, 0, 40, 16)])
+    kept = replace(
+        stored,
+        meta=stored.meta.model_copy(update={"pose": "pose.png"}),
+        files={**stored.files, "pose.png": encode_png(Image.fromarray(given))},
+    )
+    assert np.array_equal(posed(kept, square, required=True), given[:, square.left : square.left + 32])
+
+    nobody = [person.model_copy(update={"skeleton": None}) for person in stored.meta.people]
+    bare = replace(stored, meta=stored.meta.model_copy(update={"people": tuple(nobody)}))
+    assert not posed(bare, square, required=False).any()
+    with pytest.raises(TrainingError, match="has no pose: build the data with"):
+        posed(bare, square, required=True)
 
 
 def test_an_objective_reads_what_a_source_gives(people: Path) -> None:

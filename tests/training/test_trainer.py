@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 
 from inkcast.errors import TrainingError
 from inkcast.training import checkpoints
-from inkcast.training.recipe import Recipe
-from inkcast.training.trainer import Run, train
+from inkcast.training.recipe import Recipe, Schedule
+from inkcast.training.schedule import rate
+from inkcast.training.trainer import Run, Window, train
 
 Make = Callable[..., Recipe]
 
@@ -157,6 +158,43 @@ def test_a_failed_checkpoint_leaves_the_earlier_one(toy_recipe: Make, monkeypatc
     assert [folder.name for folder in (run.folder / "checkpoints").glob("step-*")] == ["step-00000005"]
     monkeypatch.undo()
     assert same(exported(train(toy_recipe(), resume=True)), exported(train(toy_recipe("whole"))))
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_export_delivers_the_last(
+    toy_recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, export = toy_recipe(export=tmp_path / "weights"), Run.export
+
+    def killed_at_the_end(run: Run) -> None:
+        if run.progress.updates == recipe.steps:
+            raise CrashError
+        export(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "export", killed_at_the_end)
+        with pytest.raises(CrashError):
+            train(recipe)
+    run = train(recipe, resume=True)
+    assert json.loads((tmp_path / "weights" / "export.json").read_text())["step"] == recipe.steps
+    assert same(exported(run), exported(train(toy_recipe("whole"))))
+
+
+def test_waiting_is_a_share_of_the_time_in_which_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    window = Window(started=100.0)
+    window.waited, window.updates, clock[0] = 1.0, 2, 104.0
+    with window.aside():  # a checkpoint
+        clock[0] = 200.0
+    clock[0] = 201.0
+    line = window.line(checkpoints.Progress(2, 5.0), batch=10)
+    assert (line["waiting"], line["images_per_second"]) == (0.2, 4.0)
+
+
+def test_the_rate_drops_where_it_is_told_to() -> None:
+    schedule = Schedule(decay="constant", drop_after=4000, drop_to=0.5)
+    assert [rate(schedule, update, 0.5) for update in (0, 3999, 4000, 7999)] == [1.0, 1.0, 0.5, 0.5]
+    assert rate(Schedule(decay="constant"), 7999, 0.9) == 1.0
 
 
 def test_init_takes_the_averaged_weights_and_nothing_else(toy_recipe: Make) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkcast.assets import TOON_GUIDANCE
 from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
 
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ Engines = Annotated[
 ]
 Eyes = Annotated[Path | None, typer.Option(help="Folder of the toon world's seeing nets; left out: the embedded ones.")]
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps.")]
-Guidance = Annotated[float, typer.Option(help="Classifier-free guidance.")]
+Guidance = Annotated[float | None, typer.Option(help="Classifier-free guidance; left out: each engine's own.")]
+Scheduler = Annotated[str | None, typer.Option(help="Sampler, as of inkcast make; left out: each engine's own.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures drawn at a time.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of characters, prompts and pictures.")]
 Pairs = Annotated[int, typer.Option("--pairs", min=0, help="Blind pairs to put before people, as pairs.html.")]
@@ -51,7 +51,7 @@ def toon_base(
     looks: Annotated[int, typer.Option(min=1, help="Pictures per engine and number of people.")] = 64,
     people: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Numbers of people.")] = None,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
     batch: Batch = 16,
     seed: Annotated[int, typer.Option(help="Of renders, prompts and characters.")] = 20_000,
     overwrite: Overwrite = False,
@@ -83,7 +83,7 @@ def by_eye(
     eyes: Eyes = None,
     prompts: Annotated[int, typer.Option(min=1, help="Pictures to draw.")] = 100,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
     batch: Batch = 16,
     seed: Seed = 20_000,
     overwrite: Overwrite = False,
@@ -136,7 +136,8 @@ def toon(
     three: Annotated[int, typer.Option(min=0, help="Pictures of three characters.")] = 32,
     pairs: Pairs = 0,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
+    scheduler: Scheduler = None,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",
@@ -146,7 +147,7 @@ def toon(
     """Unseen drawn characters, every engine beside words alone; a stopped run goes on where it was."""
     from inkcast.evaluation.measuring import evaluate_toon
 
-    choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite)
+    choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite, scheduler)
     counts = {people: count for people, count in ((1, one), (2, two), (3, three)) if count}
     with showing_progress() as report:
         evaluate_toon(out, choices, counts, eyes=eyes, report=report)
@@ -170,7 +171,8 @@ def _over_data(name: str, about: str) -> None:
         images: Images = None,
         pairs: Pairs = 0,
         steps: Steps = 25,
-        guidance: Guidance = TOON_GUIDANCE,
+        guidance: Guidance = None,
+        scheduler: Scheduler = None,
         batch: Batch = 4,
         seed: Seed = 0,
         device: Device = "auto",
@@ -180,7 +182,7 @@ def _over_data(name: str, about: str) -> None:
         from inkcast.evaluation.data_suites import data_suite
         from inkcast.evaluation.measuring import JudgeSources, evaluate_data
 
-        choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite)
+        choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, pairs, overwrite, scheduler)
         suite = data_suite(name, data, seed, images, limit)
         with showing_progress() as report:
             evaluate_data(suite, out, choices, JudgeSources(clip, dino, faces), eyes=eyes, report=report)
@@ -230,7 +232,7 @@ def evidence(
         bool, typer.Option("--untrained", help="Fresh engine parts: tries an experiment out.")
     ] = False,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",
@@ -277,7 +279,7 @@ def passers_by(
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each engine, and of words alone.")] = 64,
     boxed: Annotated[bool, typer.Option("--boxed", help="Ask for the hero in the left half.")] = False,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
     batch: Batch = 16,
     seed: Seed = 20_000,
     device: Device = "auto",
@@ -302,7 +304,7 @@ def poses(
     eyes: Eyes = None,
     pictures: Annotated[int, typer.Option(min=1, help="Pictures, with poses and without.")] = 64,
     steps: Steps = 25,
-    guidance: Guidance = TOON_GUIDANCE,
+    guidance: Guidance = None,
     seed: Seed = 20_000,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -346,15 +348,16 @@ def _choices(
     engines: list[str] | None,
     seed: int,
     steps: int,
-    guidance: float,
+    guidance: float | None,
     batch: int,
     device: str,
     dtype: str,
     pairs: int,
     overwrite: bool,
+    scheduler: str | None = None,
 ) -> Choices:
     from inkcast.evaluation.batches import Batching
     from inkcast.evaluation.measuring import Choices
 
-    batching = Batching(steps=steps, guidance=guidance, size=batch)
+    batching = Batching(steps=steps, guidance=guidance, scheduler=scheduler, size=batch)
     return Choices(base, tuple(engines or ()), seed, batching, device, dtype, pairs, overwrite)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer()
+ESTIMATED_OVER = 3600.0  # seconds; at full size lines of the log may be minutes apart
 
 
 @app.callback()
@@ -35,7 +36,8 @@ def train(
     from inkcast.training.trainer import train as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, disable=quiet, speed_estimate_period=ESTIMATED_OVER) as bars:
         task = bars.add_task(wanted.name, total=1.0)
 
         def report(fraction: float, line: dict[str, Any]) -> None:

@@ -217,8 +217,11 @@ def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:
     )
 
 
-def usual(engine: Engine, base: Backbone) -> DrawSettings:
-    """The engine's published steps, scheduler and guidance where it names them; on a toon base its guidance there."""
+def usual(engine: Engine | None, base: Backbone) -> DrawSettings:
+    """The engine's published steps, scheduler and guidance where it names them; on a toon base its guidance there.
+
+    None draws by words alone.
+    """
     from inkcast.sampling.sampler import DrawSettings
 
     settings = DrawSettings(size=(base.side, base.side))

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from inkcast.assets import TOON_GUIDANCE
-from inkcast.engines.engine import Conditioning
+from inkcast.drawing.easel import usual
+from inkcast.engines.engine import Conditioning, Engine
 from inkcast.errors import EngineError
 from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sampling.schedulers import make_scheduler
@@ -22,12 +22,25 @@ from inkcast.sdxl.fitting import fit
 
 @dataclass(frozen=True)
 class Batching:
-    """How pictures are drawn for measuring; `size` pictures at a time, square at the base's own side."""
+    """How pictures are drawn for measuring; `size` pictures at a time, square at the base's own side.
+
+    What is None is as `inkcast make` draws with the engine, or by words alone: each engine's published guidance and
+    scheduler, on a toon base its values there.
+    """
 
     steps: int = 25
-    guidance: float = TOON_GUIDANCE
-    scheduler: str = "euler"
+    guidance: float | None = None
+    scheduler: str | None = None
     size: int = 16
+
+    def of(self, engine: Engine | None, base: Backbone) -> Batching:
+        """With nothing left open."""
+        own = usual(engine, base)
+        return replace(
+            self,
+            guidance=own.guidance if self.guidance is None else self.guidance,
+            scheduler=self.scheduler or own.scheduler,
+        )
 
 
 def draw_all(
@@ -40,8 +53,9 @@ def draw_all(
     """One picture per conditioning, in order; up to rounding, each is the one its seed gives alone.
 
     Conditionings of one form share batches; those with a router or regions are drawn one by one. `progress` is called
-    with the number of pictures just drawn.
+    with the number of pictures just drawn. What `batching` leaves open is as words alone are drawn.
     """
+    settings = settings_of(base, batching)
     groups: dict[object, list[int]] = {}
     for place, conditioning in enumerate(conditionings):
         groups.setdefault(form(conditioning) or place, []).append(place)
@@ -51,7 +65,7 @@ def draw_all(
         for start in range(0, len(places), batching.size):
             part = places[start : start + batching.size]
             chosen, own = [conditionings[k] for k in part], [seeds[k] for k in part]
-            drawn = _draw_alone(base, chosen[0], own[0], batching) if alone else _draw(base, chosen, own, batching)
+            drawn = _draw_alone(base, chosen[0], own[0], settings) if alone else _draw(base, chosen, own, settings)
             pictures.update(zip(part, drawn, strict=True))
             progress(len(part))
     return np.stack([pictures[place] for place in range(len(conditionings))])
@@ -96,7 +110,15 @@ def stacked(conditionings: Sequence[Conditioning]) -> AttentionMemory:
     )
 
 
-def _draw(base: Backbone, chosen: Sequence[Conditioning], seeds: Sequence[int], batching: Batching) -> np.ndarray:
+def settings_of(base: Backbone, batching: Batching) -> DrawSettings:
+    """Square, at the base's own side, with what is left open as words alone are drawn."""
+    whole = batching.of(None, base)
+    assert whole.guidance is not None
+    assert whole.scheduler is not None
+    return DrawSettings((base.side, base.side), whole.steps, whole.guidance, scheduler=whole.scheduler)
+
+
+def _draw(base: Backbone, chosen: Sequence[Conditioning], seeds: Sequence[int], settings: DrawSettings) -> np.ndarray:
     side = base.side // base.vae_scale_factor
     prompts = [conditioning.prompt for conditioning in chosen]
     words = {
@@ -109,14 +131,14 @@ def _draw(base: Backbone, chosen: Sequence[Conditioning], seeds: Sequence[int], 
             [p.negative_pooled for p in prompts if p.negative_pooled is not None]
         )
     before = base.pipeline.scheduler
-    base.pipeline.scheduler = make_scheduler(batching.scheduler, before)
+    base.pipeline.scheduler = make_scheduler(settings.scheduler, before)
     try:
         out = base.pipeline(
             **words,
             height=base.side,
             width=base.side,
-            num_inference_steps=batching.steps,
-            guidance_scale=batching.guidance,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             cross_attention_kwargs={"memory": fit(stacked(chosen), (side, side)), "trace": AttentionTrace()},
             output_type="np",
@@ -126,8 +148,5 @@ def _draw(base: Backbone, chosen: Sequence[Conditioning], seeds: Sequence[int], 
     return (np.asarray(out.images) * 255).round().clip(0, 255).astype(np.uint8)
 
 
-def _draw_alone(base: Backbone, conditioning: Conditioning, seed: int, batching: Batching) -> np.ndarray:
-    settings = DrawSettings(
-        (base.side, base.side), batching.steps, batching.guidance, scheduler=batching.scheduler, seed=seed
-    )
-    return np.stack([np.asarray(image) for image in draw(base, conditioning, settings)])
+def _draw_alone(base: Backbone, conditioning: Conditioning, seed: int, settings: DrawSettings) -> np.ndarray:
+    return np.stack([np.asarray(image) for image in draw(base, conditioning, replace(settings, seed=seed))])

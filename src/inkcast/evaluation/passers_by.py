@@ -138,7 +138,7 @@ def measure_passers_by(
                 continue
             person = character_of(case.hero, 0)
             made.append(engine.condition(case.panel, {person.id: engine.encode(person)}, STYLE))
-        pictures = draw_all(base, made, [case.seed for case in cases], batching, progress)
+        pictures = draw_all(base, made, [case.seed for case in cases], batching.of(engine, base), progress)
     return judged(engine.name if engine else "text only", cases, pictures, oracle, detector)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from inkcast.assets import toon_weights
+from inkcast.evaluation.batches import settings_of
 from inkcast.evaluation.intervals import Estimate, bootstrap
 from inkcast.evaluation.measuring import Choices, facts, open_base
 from inkcast.evaluation.toon_base import Eyes, without_nan
@@ -28,7 +29,7 @@ from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.sampling.control import Follow
 from inkcast.sampling.controlnet import load_controlnet
-from inkcast.sampling.sampler import DrawSettings, draw
+from inkcast.sampling.sampler import draw
 from inkcast.toon.captions import with_article
 from inkcast.toon.dataset import sample_look, sample_scene
 from inkcast.toon.renderer import Rendering, render
@@ -110,12 +111,16 @@ def evaluate_poses(
     refuse_existing(out, RESULTS, overwrite=choices.overwrite)
     base = open_base(choices, "float32")
     net = load_controlnet(base.part("controlnet"), base.dtype)
-    cases, seeing, batching = pose_cases(count, choices.seed, base.side), Eyes(eyes or toon_weights()), choices.batching
+    cases, seeing, batching = (
+        pose_cases(count, choices.seed, base.side),
+        Eyes(eyes or toon_weights()),
+        choices.batching,
+    )
     found = []
     for painter in ("text only", "following poses"):
         pictures = []
         for case in cases:
-            settings = DrawSettings((base.side, base.side), batching.steps, batching.guidance, seed=case.seed)
+            settings = replace(settings_of(base, batching), seed=case.seed)
             control = Follow(net, Image.fromarray(case.skeletons)) if painter != "text only" else None
             pictures.append(np.asarray(draw(base, plain(base, case.text), settings, control=control)[0]))
             report(Progress(painter, len(pictures), count))

@@ -106,7 +106,7 @@ class BasePainter:
     def digest(self) -> str:
         engine = "" if self.engine is None else str(getattr(self.engine, "digest", ""))
         facts = {"base": self.base.digest, "dtype": str(self.base.dtype), "engine": engine}
-        return _digest({**facts, **asdict(self.batching)})
+        return _digest({**facts, **asdict(self.batching.of(self.engine, self.base))})
 
     @property
     def group(self) -> int:
@@ -115,7 +115,8 @@ class BasePainter:
     def paint(self, commissions: Sequence[Commission]) -> list[Picture]:
         with nullcontext() if self.engine is None else self.engine.active():
             made = [self._condition(one) for one in commissions]
-            return list(draw_all(self.base, made, [one.seed for one in commissions], self.batching))
+            batching = self.batching.of(self.engine, self.base)
+            return list(draw_all(self.base, made, [one.seed for one in commissions], batching))
 
     def _condition(self, commission: Commission) -> Conditioning:
         if self.engine is None:

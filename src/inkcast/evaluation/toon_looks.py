@@ -138,7 +138,7 @@ def evaluate_looks(
     """Draw every case with the engine (None: the plain base) and score it as the oracle reads it."""
     with nullcontext() if engine is None else engine.active():
         made = conditionings(base, engine, cases)
-        pictures = draw_all(base, made, [case.seed for case in cases], batching, progress)
+        pictures = draw_all(base, made, [case.seed for case in cases], batching.of(engine, base), progress)
     matched = match(oracle, detector, [Case(case.cast) for case in cases], pictures)
     scenes = oracle.scenes(pictures)
     swaps = [one.swaps() for one in matched]

@@ -42,7 +42,7 @@ from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
 from inkcast.toon.dataset import sample_look
 from inkcast.training.data.augment import Augmentation
-from inkcast.training.data.reading import Reading, open_shards
+from inkcast.training.data.reading import Reading, ShardSource, open_shards
 from inkcast.training.data.shards import INDEX
 from inkcast.training.engine_loss import EngineLoss
 from inkcast.training.latents import open_cache
@@ -261,8 +261,9 @@ def plain_source(parameters: Parameters, recipe: Recipe, base: Backbone) -> Sour
         side = base.side // base.vae_scale_factor
         shape = (int(base.unet.config.in_channels), side, side)
         if (parameters.data / INDEX).is_file():
-            plain = Augmentation(share=0.0)  # `Varied` turns, crops and pads
-            reading = Reading(side=base.side, latent_shape=shape, augmentation=plain, **shared)
+            reading = Reading(
+                side=base.side, latent_shape=shape, augmentation=Augmentation(share=parameters.augment), **shared
+            )
             return open_shards(parameters.data, base.tokenizers, reading)
         return Pairs(folder=parameters.data, tokenizers=base.tokenizers, side=base.side, latent_shape=shape, **shared)
     raise TrainingError(f"recipe {recipe.name}: give parameters.cache (drawn pictures) or parameters.data, not both")
@@ -291,5 +292,8 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> AnySt
             parameter.requires_grad_(name not in unread)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    source = Varied(plain_source(parameters, recipe, base), parameters.augment, parameters.unnamed, recipe.seed)
+        parts.reference_net.unet.enable_gradient_checkpointing()
+    plain = plain_source(parameters, recipe, base)
+    augment = 0.0 if isinstance(plain, ShardSource) else parameters.augment  # shards turn, crop and pad by themselves
+    source = Varied(plain, augment, parameters.unnamed, recipe.seed)
     return AnyStoryTraining(module, source, base, encoder, parts, parameters, recipe.seed)

@@ -31,11 +31,16 @@ class Optimizer(Table):
 
 
 class Schedule(Table):
-    """Linear warm-up over `warmup` updates, then decay to `floor` times the rate at the end of the run."""
+    """Linear warm-up over `warmup` updates, then decay to `floor` times the rate at the end of the run.
+
+    From update `drop_after` on (0: never) the rate is `drop_to` times that.
+    """
 
     warmup: int = Field(default=0, ge=0)
     decay: Literal["constant", "linear", "cosine"] = "linear"
     floor: float = Field(default=0.0, ge=0, le=1)
+    drop_after: int = Field(default=0, ge=0)
+    drop_to: float = Field(default=0.5, gt=0)
 
 
 class Checkpoints(Table):

@@ -25,4 +25,5 @@ def rate(schedule: Schedule, updates: int, fraction: float) -> float:
             left = 1.0 - fraction
         case "cosine":
             left = 0.5 * (1.0 + math.cos(math.pi * fraction))
-    return warm * (schedule.floor + (1.0 - schedule.floor) * left)
+    dropped = schedule.drop_to if 0 < schedule.drop_after <= updates else 1.0
+    return dropped * warm * (schedule.floor + (1.0 - schedule.floor) * left)

@@ -34,6 +34,7 @@ from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.nets import FaceEncoder
+from inkcast.training.data.augment import Augmentation
 from inkcast.training.data.reading import Reading, ShardSource
 from inkcast.training.data.shards import Shards
 from inkcast.training.engine_loss import EngineLoss
@@ -222,6 +223,8 @@ def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -
             face_dim=eyes.faces.dim,
             face_side=eyes.clip.side,
             face_zoom=eyes.preparation.zoom,
+            augmentation=Augmentation(share=0.0),  # the paper has none
+            posed=parameters.controlnet is not None and parameters.poses,
             seed=seed,
         )
         plain = ShardSource(Shards(parameters.data), base.tokenizers, reading)

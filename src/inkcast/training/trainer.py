@@ -51,6 +51,13 @@ class Window:
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + weight * value.detach()
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """For what is no training: pictures, checkpoints."""
+        began = time.monotonic()
+        yield
+        self.started += time.monotonic() - began
+
     def line(self, progress: Progress, batch: int) -> dict[str, Any]:
         """The window as one record: means, images per second, and the share of the time spent waiting for data."""
         seconds = time.monotonic() - self.started
@@ -125,15 +132,19 @@ class Run:
                 if self.progress.updates % self.recipe.log_every == 0:
                     self.log(window)
                     window = Window()
-                if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
-                    self.show()
-                if self.agreed(self.checkpoint_due()):
-                    self.checkpoint()
+                with window.aside():
+                    if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
+                        self.show()
+                    if self.agreed(self.checkpoint_due()):
+                        self.checkpoint()
             if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
                 self.checkpoint()
-        self.show()
+            elif self.agreed(self.lags()):
+                self.export()
         if done(self.recipe, self.progress) >= 1.0:
             self.deliver()
+        if self.recipe.sample_every:
+            self.show()
         return self.folder
 
     def update(self, supply: Iterator[dict[str, Tensor]], window: Window) -> None:
@@ -218,6 +229,16 @@ class Run:
         """Saves the state, then exports the averaged weights."""
         checkpoints.save(self.folder, self.state, self.progress, self.recipe.checkpoints.keep)
         self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
+        self.export()
+
+    def lags(self) -> bool:
+        """Whether the export is not the last checkpoint's: the run was killed between the two."""
+        if not self.accelerator.is_main_process:
+            return False
+        path = self.folder / "export" / EXPORTED
+        return not path.is_file() or json.loads(path.read_text())["step"] != self.progress.updates
+
+    def export(self) -> None:
         with self.averaged() as objective:
             if objective is not None:
                 with replacing_folder(self.folder / "export", EXPORTED, overwrite=True) as folder:

@@ -85,6 +85,7 @@ class Reading:
     The target's `side` and its latents' shape in px, references half as large; at most `most` subjects a picture.
     `drop_text` and `drop_subjects` are the shares without caption and without subjects. `face_dim` is the embeddings'
     length, 0 for an objective that reads no faces; upright faces are `face_side` px, `face_zoom` as in `align_face`.
+    `posed` samples of people must know their poses.
     """
 
     side: int
@@ -96,6 +97,7 @@ class Reading:
     face_dim: int = 0
     face_side: int = 112
     face_zoom: float = 1.0
+    posed: bool = False
     seed: int = 0
 
 
@@ -144,6 +146,8 @@ class ShardSource:
         target = square.cut(Image.fromarray(picture), Image.Resampling.LANCZOS)
         place = [*square.size, square.top, square.left, read.side, read.side]
         noise = rng.standard_normal(read.latent_shape, np.float32)
+        subjects = padded(given, square, read)
+        subjects["extra"]["pose"] = pixels(posed(stored, square, required=read.posed))
         return TrainingSample(
             picture=pixels(target),
             noise=torch.from_numpy(noise),
@@ -151,7 +155,7 @@ class ShardSource:
             tokens=tuple(tokens_of(tokenizer, text) for tokenizer in self.tokenizers),
             time_ids=torch.tensor([float(x) for x in place]),
             drop=torch.tensor(bool(rng.random() < read.drop_subjects)),
-            **padded(given, square, read),
+            **subjects,
         )
 
     def _pair(
@@ -231,10 +235,7 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
         if one.face is not None and one.embedding is not None:
             faces[place], embeds[place], with_face[place] = one.face, one.embedding, True
         place += 1
-    extra = {
-        "skeletons": torch.from_numpy(skeletons),
-        "pose": pixels(pose_map([points * (side, side, 1) for points in skeletons], (side, side))),
-    }
+    extra = {"skeletons": torch.from_numpy(skeletons)}
     if read.face_dim:
         extra |= {
             "faces": pixels(faces),
@@ -248,6 +249,23 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
         "present": torch.from_numpy(present),
         "extra": extra,
     }
+
+
+def posed(stored: Stored, square: Square, *, required: bool) -> UInt8[np.ndarray, "side side 3"]:
+    """The pose map that came with a picture of people, else the skeletons of all who are in it; else black.
+
+    Raises `TrainingError` where one is `required` and neither is there.
+    """
+    meta, side = stored.meta, square.side
+    people = meta.people if isinstance(meta, PeopleSample) else ()
+    if isinstance(meta, PeopleSample) and meta.pose is not None:
+        return square.cut(Image.fromarray(stored.picture(meta.pose)), Image.Resampling.LANCZOS)
+    skeletons = [in_square(np.array(one.skeleton), square) for one in people if one.skeleton is not None]
+    if required and not skeletons:
+        raise TrainingError(
+            f"sample {meta.key} has no pose: build the data with  --poses  (a ViTPose), or set parameters.poses=false"
+        )
+    return pose_map([points * (side, side, 1) for points in skeletons], (side, side))
 
 
 def in_square(points: Float[np.ndarray, "18 3"], square: Square) -> Float[np.ndarray, "18 3"]:
