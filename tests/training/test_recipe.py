@@ -102,3 +102,9 @@ def test_chance_depends_on_every_word() -> None:
     draws = [generator(*words).random() for words in ((1, "a", 2), (1, "a", 3), (1, "b", 2), (2, "a", 2), (1, "a", 2))]
     assert draws[0] == draws[4]
     assert len(set(draws)) == 4
+
+
+def test_a_value_that_is_left_empty_is_taken_out(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('name = "a"\nobjective = "b"\nseed = 4\n[parameters]\ninit = "x"\nkept = 1\n')
+    found = load_recipe(tmp_path / "r.toml", ["seed=", "parameters.init=", "parameters.absent="])
+    assert (found.seed, found.parameters) == (0, {"kept": 1})

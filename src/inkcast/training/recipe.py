@@ -124,7 +124,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def put(table: dict[str, Any], override: str) -> None:
-    """Puts `a.b=value` into nested tables, in place."""
+    """Puts `a.b=value` into nested tables, in place; `a.b=` takes the key out, so that its default holds."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -133,7 +133,10 @@ def put(table: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise UsageError(f"--set {override}: '{part}' is a value, not a table")
-    table[parts[-1]] = toml_value(text.strip())
+    if text.strip():
+        table[parts[-1]] = toml_value(text.strip())
+    else:
+        table.pop(parts[-1], None)
 
 
 def toml_value(text: str) -> Any:

@@ -157,6 +157,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"{STORY_MAKER}, section 4.7",
         "Attention maps held to masks keep people from blending into each other and into the background.",
         (_story_maker("without the loss", "-no-attention-loss", "parameters.attention_weight=0"), USUAL),
+        chief=("looks", "swap_rate", "swap_score", "place", "action"),
     ),
     Claim(
         "story-maker-background",

@@ -15,10 +15,11 @@ from inkcast.evaluation.evidence.claims import Claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
 from inkcast.evaluation.evidence.painters import painters, ready
+from inkcast.evaluation.groups import differences, sections
 from inkcast.evaluation.judging import JudgeScorer
 from inkcast.evaluation.results import Results
 from inkcast.evaluation.running import run_suite
-from inkcast.evaluation.suites import read
+from inkcast.evaluation.suites import PLAIN, read
 from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_report import with_references
 from inkcast.evaluation.toon_suite import ToonScorer, by_trait, case_suite, toon_judges
@@ -66,7 +67,8 @@ def draw_claim(
 
 
 def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
-    """The chief metrics of every section and arm; of the bias check the means by trait as well."""
+    """The chief metrics of every section and arm, and by how much the arms differ from the last one where they drew the
+    same prompts from the same seeds; of the bias check the means by trait as well."""
     found = [
         Row(section, painter, metric, row[metric])
         for section, table in results.tables.items()
@@ -75,6 +77,7 @@ def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
         for metric in claim.chief
         if metric in row
     ]
+    found += compared(claim, results)
     found += [
         Row(f"{trait}: {value}", painter, "looks", estimate)
         for painter, traits in results.extras.items()
@@ -82,6 +85,20 @@ def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
         for value, estimate in values.items()
     ]
     return tuple(found)
+
+
+def compared(claim: Claim, results: Results) -> list[Row]:
+    """Each arm less the last one, picture by picture."""
+    arms = [one for one in results.shown if one.name != PLAIN]
+    found = []
+    for section, places in sections(results.suite.commissions).items():
+        commissions = [results.suite.commissions[k] for k in places]
+        last = [arms[-1].seen[k] for k in places] if arms else []
+        for arm in arms[:-1]:
+            less = differences(commissions, [arm.seen[k] for k in places], last)
+            where = f"{section}, less {arms[-1].name}"
+            found += [Row(where, arm.name, metric, less[metric]) for metric in claim.chief if metric in less]
+    return found
 
 
 def figure(results: Results, cases: Any) -> np.ndarray:
