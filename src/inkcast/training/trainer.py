@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -274,6 +275,8 @@ def channels_last(module: nn.Module) -> None:
 
 
 def start_accelerator(recipe: Recipe) -> Accelerator:
+    if recipe.tensorboard and not is_tensorboard_available():
+        raise TrainingError("tensorboard = true, but TensorBoard is not installed: pip install 'inkcast[train]'")
     # unless it is told, accelerate takes torchrun's processes on a CPU for strangers to each other
     no_device = not torch.accelerator.is_available()
     accelerator = Accelerator(
