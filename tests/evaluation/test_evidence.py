@@ -74,13 +74,17 @@ def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
     found = gather_evidence(["any-story-refining", "any-story-parameters", "bias"], lab, eyes, out)
     for name in found:
         files = {path.name for path in (out / name).iterdir()}
-        assert {"table.json", "table.csv", "figure.png", "report.html"} <= files, name
+        assert {"table.json", "table.csv", "table.md", "figure.png", "report.html"} <= files, name
         with Image.open(out / name / "figure.png") as figure:
             assert np.asarray(figure).std() > 0
         assert 'src="http' not in (out / name / "report.html").read_text()
     assert json.loads((out / "bias" / "table.json").read_text())["untrained"]
     assert "UNTRAINED" in (out / "bias" / "report.html").read_text()
     assert {row.arm for row in found["any-story-refining"].rows} == {"coarse", "refined"}
+    assert "| story-maker | " in (out / "bias" / "table.md").read_text()
+    less = [row for row in found["bias"].rows if row.section == "one character, less ip-adapter"]
+    assert {row.arm for row in less} == {"any-story", "story-maker"}
+    assert {row.metric for row in less} == {"looks", "found"}
     rows = list(csv.DictReader((out / "bias" / "table.csv").open()))
     assert {row["arm"] for row in rows} == {"text-only", "any-story", "story-maker", "ip-adapter"}
     assert any(row["section"].startswith("kind: ") for row in rows)

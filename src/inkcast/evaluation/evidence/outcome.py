@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inkcast.evaluation.intervals import Estimate
+from inkcast.evaluation.legend import title
+from inkcast.evaluation.toon_report import table
 
 if TYPE_CHECKING:
     from inkcast.evaluation.evidence.lab import Lab
@@ -34,6 +36,19 @@ class Outcome:
 
 def untrained_note(lab: Lab) -> str:
     return "The engines' parts are UNTRAINED: these figures say nothing about the claim." if lab.untrained else ""
+
+
+def as_markdown(outcome: Outcome) -> str:
+    """A table for each section: arms downwards, metrics across."""
+    parts = []
+    for section in dict.fromkeys(row.section for row in outcome.rows):
+        rows = [row for row in outcome.rows if row.section == section]
+        metrics = list(dict.fromkeys(row.metric for row in rows))
+        known = {(row.arm, row.metric): str(row.value) for row in rows}
+        arms = dict.fromkeys(row.arm for row in rows)
+        lines = [[arm, *(known.get((arm, metric), "") for metric in metrics)] for arm in arms]
+        parts.append(table([section, *map(title, metrics)], lines))
+    return "\n".join(parts)
 
 
 def as_csv(outcome: Outcome) -> str:

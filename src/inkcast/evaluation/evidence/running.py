@@ -11,7 +11,7 @@ from pathlib import Path
 from inkcast.evaluation.evidence.claims import Claim, claim_named
 from inkcast.evaluation.evidence.drawing import draw_claim
 from inkcast.evaluation.evidence.lab import Lab
-from inkcast.evaluation.evidence.outcome import Outcome, as_csv
+from inkcast.evaluation.evidence.outcome import Outcome, as_csv, as_markdown
 from inkcast.evaluation.evidence.painters import ready
 from inkcast.evaluation.evidence.parameters import count_parameters
 from inkcast.evaluation.evidence.routes import measure_routes
@@ -26,7 +26,7 @@ def gather_evidence(
 ) -> Mapping[str, Outcome]:
     """Each claim into a folder of its name under `out`, and `evidence.html` beside them.
 
-    A claim's folder gets `table.json`, `table.csv`, `figure.png` and `report.html`; one whose every arm lacks weights
+    A claim's folder gets `table.json`, `.csv` and `.md`, `figure.png` and `report.html`; one whose every arm lacks weights
     gets a table that says what to train. Raises `UsageError` for an unknown claim, `OutputError` as `run_suite`.
     """
     chosen = [claim_named(name) for name in names]
@@ -37,6 +37,7 @@ def gather_evidence(
             report(Note(f"{claim.name}, {arm}: {need}"))
         outcomes[claim.name] = outcome
         write_text(out / claim.name / "table.csv", as_csv(outcome))
+        write_text(out / claim.name / "table.md", as_markdown(outcome))
         write_text(out / claim.name / "table.json", table_json(claim, outcome, untrained=lab.untrained))
     write_text(out / "evidence.html", overview(chosen, outcomes))
     return outcomes
