@@ -26,8 +26,10 @@ def gather_evidence(
 ) -> Mapping[str, Outcome]:
     """Each claim into a folder of its name under `out`, and `evidence.html` beside them.
 
-    A claim's folder gets `table.json`, `.csv` and `.md`, `figure.png` and `report.html`; one whose every arm lacks weights
-    gets a table that says what to train. Raises `UsageError` for an unknown claim, `OutputError` as `run_suite`.
+    A claim's folder gets `table.json`, `.csv` and `.md`, `figure.png` and `report.html`; one whose every arm lacks
+    weights gets a table that says what to train.
+
+    Raises `UsageError` for an unknown claim, `OutputError` as `run_suite`.
     """
     chosen = [claim_named(name) for name in names]
     outcomes = {}
