@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from sqlmodel import select
-from tests.easel_fake import FakeEasel, FakeEasels
+from tests.easel_fake import FakeEasel, FakeEasels, character
 
 from inkcast.assets import toon_weights
 from inkcast.cast.character import Character, Identity
@@ -21,13 +23,15 @@ from inkcast.cast.tables import IdentityRow
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing, Origin
 from inkcast.drawing.easel import open_easel
-from inkcast.drawing.enrolling import LibraryShelf, circumstances, sight_of
+from inkcast.drawing.enrolling import LibraryShelf, circumstances, enrol, sight_of
+from inkcast.engines.engine import Member, PanelPrompt
 from inkcast.errors import CastError
 from inkcast.events import Event, Note
 from inkcast.page.layout import PageOptions
 
 SMALL = PageOptions(dpi=40)
 QUICK = Drawing(steps=1)
+COLOURS = ("red", "blue", "teal", "gray")
 
 
 @pytest.fixture
@@ -194,3 +198,14 @@ def test_circumstances_follow_the_files_that_look_at_references(tmp_path: Path) 
     same = circumstances(easel)
     easel.sight = after
     assert circumstances(easel) != same
+
+
+def test_who_only_lends_clothes_or_looks_is_encoded_too() -> None:
+    """StoryMaker's panels may borrow from somebody who is in none of them."""
+    names = ("Ann", "Ben", "Eva", "Tom")
+    ann, ben, eva, tom = (character(name, colour) for name, colour in zip(names, COLOURS, strict=True))
+    settings = {"clothes.Ann": "BEN", "blend.Ann": "Eva", "blend_weight.Ann": 0.5}
+    prompt = PanelPrompt((ann.id, " waves"), (Member(ann.id, "Ann", "a girl"),), settings)
+    plan: Any = [SimpleNamespace(prompt=prompt)]
+    found = enrol(FakeEasel(QUICK), plan, [ann, ben, eva, tom], lambda event: None)  # type: ignore[arg-type]
+    assert list(found) == [ann.id, ben.id, eva.id]

@@ -29,6 +29,26 @@ def test_names_become_ids_by_whole_word_and_the_longest_first() -> None:
     assert parts == ["id-Ann Lee", " meets ", "id-Ann", ", not Annabel; ", "id-Ann", "'s hat"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "around"),
+    [
+        ("小明", "小明在公园里跑步", ["", "在公园里跑步"]),
+        ("太郎", "昨日、太郎は走った", ["昨日、", "は走った"]),
+        ("민수", "민수가 공원에서 달린다", ["", "가 공원에서 달린다"]),
+        ("Anna Weiß", "ANNA WEIß winkt", ["", " winkt"]),
+        ("Straße", "die Straße tanzt", ["die ", " tanzt"]),
+        ("İpek", "İpek koşuyor", ["", " koşuyor"]),
+        ("Zoe\u0308", "Zo\u00eb waves", ["", " waves"]),
+        ("明", "明天 明 来", ["明天 ", " 来"]),
+        ("Ли Анна", "Ли Анна бежит", ["", " бежит"]),
+    ],
+)
+def test_names_of_any_script_become_ids(name: str, text: str, around: list[str]) -> None:
+    who = character(name, "red", "she")
+    before, after = around
+    assert marked(text, [who]) == [*([before] if before else []), who.id, after]
+
+
 def test_nouns_stand_for_names() -> None:
     assert words(panel("Ann Lee and Rolf dance", "Ann Lee", "Rolf"), ANN_LEE, ROLF) == "a girl and a bear dance"
     assert words(panel("The Captain waves", "Ann Lee"), ANN_LEE) == "a girl waves"

@@ -93,6 +93,9 @@ def test_identity_tells_characters_apart_and_averages_references(engine: IpAdapt
     both = engine.encode(character(ANN, red, blue)).tensors["tokens"]
     torch.testing.assert_close(both, (ann.tensors["tokens"] + ben.tensors["tokens"]) / 2)
     assert torch.equal(engine.encode(character(ANN, red)).tensors["tokens"], ann.tensors["tokens"])
+    armour = replace(blue, state="armour")
+    assert torch.equal(engine.encode(character(ANN, red, armour)).tensors["tokens"], ann.tensors["tokens"])
+    assert torch.equal(engine.encode(character(ANN, armour)).tensors["tokens"], ben.tensors["tokens"])
 
 
 def test_two_characters_stand_side_by_side_under_one_softmax(engine: IpAdapter) -> None:

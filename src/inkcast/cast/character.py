@@ -38,6 +38,11 @@ class Character:
     description: str = ""
     states: tuple[State, ...] = ()
 
+    @property
+    def usual_references(self) -> tuple[Reference, ...]:
+        """Those that show no particular outfit or age; all, where every one does."""
+        return tuple(reference for reference in self.references if not reference.state) or self.references
+
 
 @dataclass(frozen=True)
 class Identity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from inkcast.cast.character import Character, CharacterId, Identity
+from inkcast.cast.names import name_key
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.record import library_versions
 from inkcast.errors import CastError
@@ -86,11 +87,13 @@ def enrol(
     report: Report,
     shelf: Shelf | None = None,
 ) -> dict[CharacterId, Identity]:
-    """The identity of every character that some panel shows: from the shelf, else encoded, once, and kept there."""
+    """The identity of every character whom some panel shows or borrows from: from the shelf, else encoded, once, and
+    kept there."""
     from inkcast.engines.engine import introduce
 
     shown = {member.id for panel in plan for member in panel.prompt.members}
-    needed = [character for character in cast if character.id in shown]
+    lent = {name_key(name) for panel in plan for name in borrowed(panel.prompt.settings)}
+    needed = [one for one in cast if one.id in shown or lent & {name_key(name) for name in (one.name, *one.aliases)}]
     introduce(easel.engine, needed)
     identities = {}
     for number, character in enumerate(needed):
@@ -103,6 +106,11 @@ def enrol(
         identities[character.id] = identity
     report(Progress("cast", len(needed), len(needed)))
     return identities
+
+
+def borrowed(settings: Mapping[str, object]) -> list[str]:
+    """Whose clothes are worn and who is blended in, by a panel's settings `clothes.NAME` and `blend.NAME`."""
+    return [str(value) for key, value in settings.items() if key.startswith(("clothes.", "blend."))]
 
 
 def circumstances(easel: Easel) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from unicodedata import name as unicode_name
+from unicodedata import normalize
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.cast.names import name_key
@@ -61,15 +63,31 @@ def toon_prompt_of(panel: Panel, cast: Sequence[Character], language: str = "en"
 
 
 def marked(text: str, cast: Sequence[Character]) -> list[str | CharacterId]:
-    """`text` cut at the names of the cast, each replaced by the id: whole words, the longest name first."""
-    ids = {name.casefold(): one.id for one in cast for name in (one.name, *one.aliases)}
-    if not ids:
+    """`text` cut at the names of the cast, each replaced by the id: whole words, the longest name first.
+
+    Chinese, Japanese and Korean write on after a name: there one of two signs or more is found anywhere.
+    """
+    spelled = {normalize("NFC", name): one.id for one in cast for name in (one.name, *one.aliases)}
+    if not spelled:
         return [text]
-    names = "|".join(re.escape(name) for name in sorted(ids, key=len, reverse=True))
+    ids = {name_key(name): who for name, who in spelled.items()}
+    names = "|".join(_whole_word(name) for name in sorted(spelled, key=len, reverse=True))
     parts: list[str | CharacterId] = []
-    for number, piece in enumerate(re.split(rf"(?<!\w)({names})(?!\w)", text, flags=re.IGNORECASE)):
-        parts += [ids[piece.casefold()]] if number % 2 else [piece] if piece else []
+    for number, piece in enumerate(re.split(f"({names})", normalize("NFC", text), flags=re.IGNORECASE)):
+        parts += [ids[name_key(piece)]] if number % 2 else [piece] if piece else []
     return parts
+
+
+def _whole_word(name: str) -> str:
+    before, after = (
+        "" if is_unspaced(edge) and len(name) > 1 else guard
+        for edge, guard in ((name[0], r"(?<!\w)"), (name[-1], r"(?!\w)"))
+    )
+    return f"{before}{re.escape(name)}{after}"
+
+
+def is_unspaced(letter: str) -> bool:
+    return unicode_name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL"))
 
 
 def noun_of(character: Character, presence: Presence, nouns: Mapping[str, str]) -> str:

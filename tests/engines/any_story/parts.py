@@ -56,11 +56,11 @@ def engine(base: Backbone, **options: object) -> AnyStory:
     return AnyStory(base, image_encoder(), random_parts(base), options=Options(**options))  # type: ignore[arg-type]
 
 
-def reference(colour: tuple[int, int, int], view: str = "front", size: int = 40) -> Reference:
+def reference(colour: tuple[int, int, int], view: str = "front", size: int = 40, state: str = "") -> Reference:
     """A block of colour on white, cut out by its plain background."""
     picture = Image.new("RGB", (size, size), (255, 255, 255))
     picture.paste(colour, (size // 4, size // 8, size // 2, size - 2))
-    return Reference(picture, "", view=view)
+    return Reference(picture, "", view=view, state=state)
 
 
 def character(who: CharacterId, *references: Reference) -> Character:

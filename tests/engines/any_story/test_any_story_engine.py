@@ -276,6 +276,9 @@ def test_several_references_average_and_the_front_view_gives_detail(story: AnySt
         torch.testing.assert_close(both.tensors[name], (one.tensors[name] + other.tensors[name]) / 2)
     assert torch.equal(both.tensors["reference"], other.tensors["reference"])
     assert both.tensors["reference"].shape == (1, 5, 4, 4)
+    armour = reference((30, 30, 200), view="front", state="armour")
+    outfitted = story.encode(character(ANN, side, armour))
+    assert all(torch.equal(outfitted.tensors[name], one.tensors[name]) for name in one.tensors), "an outfit is no look"
 
 
 def test_the_mask_channel_says_where_the_subject_is() -> None:

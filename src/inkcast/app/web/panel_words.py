@@ -12,7 +12,7 @@ import gradio as gr
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.lettering import pages_html
-from inkcast.app.web.opened import Opened, bump, unseen
+from inkcast.app.web.opened import SAVING, Opened, bump, unseen
 from inkcast.app.web.panel_facts import edited, merged, number_of, panel_of, words_on_form
 from inkcast.app.web.told import told
 from inkcast.errors import InkcastError
@@ -121,7 +121,7 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     whole = [opened.project, *fields]
     answer.change(None, [answer, *fields], list(fields), js=TAKE)
     opened.tick.change(follow, whole, [answer], show_progress="hidden", trigger_mode="always_last")
-    save.click(keep_words, whole, [answer, page, opened.tick], show_progress="hidden")
+    save.click(keep_words, whole, [answer, page, opened.tick], **SAVING)
     accordion.expand(letter, here, [page], show_progress="hidden")
     for field in (dialogue, caption, effects):
         field.input(letter_while_typing, here, [page], show_progress="hidden", trigger_mode="always_last")

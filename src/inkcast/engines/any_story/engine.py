@@ -90,14 +90,15 @@ class AnyStory:
 
     @torch.no_grad()
     def encode(self, character: Character) -> Identity:
-        """`tokens` E [1, m, channels] and `routing` R [1, features], means over the references, and `reference`, F_vae
-        [1, latents and mask, height, width] of the one that shows most."""
+        """`tokens` E [1, m, channels] and `routing` R [1, features], means over the usual references, and `reference`,
+        F_vae [1, latents and mask, height, width] of the one that shows most."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
         tell_uncut(self.report, character, self.segmenter)
-        seen = squares(character.references, self.base.side // 2, self.segmenter)
+        references = character.usual_references
+        seen = squares(references, self.base.side // 2, self.segmenter)
         clip = self._clip(self.encoder.features(seen.pictures))
-        best = telling(character.references)
+        best = telling(references)
         reference = masked_latents(self.base, seen.pictures[best : best + 1], seen.masks[best : best + 1])
         tensors = {"tokens": self.parts.encoder.tokens(clip).mean(dim=0, keepdim=True), "reference": reference}
         if self.parts.router is not None:

@@ -70,11 +70,13 @@ class IpAdapter:
 
     @torch.no_grad()
     def encode(self, character: Character) -> Identity:
-        """`tokens` [1, queries, channels], the mean over the character's references."""
+        """`tokens` [1, queries, channels], the mean over the character's usual references."""
         if not character.references:
             raise EngineError(f"{character.name} has no reference picture: add one with  inkcast cast add")
         tell_uncut(self.report, character, self.segmenter)
-        features = self.encoder.features(reference_squares(character.references, self.encoder.side, self.segmenter))
+        features = self.encoder.features(
+            reference_squares(character.usual_references, self.encoder.side, self.segmenter)
+        )
         tokens = self._tokens(features).mean(dim=0, keepdim=True)
         return Identity(self.name, self.digest, {"tokens": tokens.float().cpu()})
 

@@ -97,7 +97,11 @@ def compared(claim: Claim, results: Results) -> list[Row]:
         for arm in arms[:-1]:
             less = differences(commissions, [arm.seen[k] for k in places], last)
             where = f"{section}, less {arms[-1].name}"
-            found += [Row(where, arm.name, metric, less[metric]) for metric in claim.chief if metric in less]
+            found += [
+                Row(where, arm.name, metric, less[metric])
+                for metric in claim.chief
+                if metric in less and less[metric].count
+            ]
     return found
 
 
