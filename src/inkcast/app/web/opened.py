@@ -33,9 +33,9 @@ SAVING: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
 """Of events that save: by itself, Gradio forgets an event while an earlier one of its kind waits."""
 
 
-def unseen(elem_id: str) -> Any:
+def unseen(elem_id: str, value: str = "") -> Any:
     """A component for an id, or for JSON: nobody sees it, and the browser sends it."""
-    return gr.Textbox(visible="hidden", elem_id=elem_id)
+    return gr.Textbox(value, visible="hidden", elem_id=elem_id)
 
 
 def bump() -> int:

@@ -18,7 +18,7 @@ from inkcast.app.jobs_tasks import Format
 from inkcast.app.project import Project
 from inkcast.app.web.job_view import job_html
 from inkcast.app.web.lettering import pages_html
-from inkcast.app.web.opened import SAVING, Opened
+from inkcast.app.web.opened import QUIET, SAVING, Opened
 from inkcast.app.web.told import told
 from inkcast.page.options import SIZES
 from inkcast.page.patterns import LAYOUTS
@@ -96,7 +96,7 @@ def pages_view(studio: Studio, opened: Opened) -> PagesView:
         control.input(setting(name), [opened.project, control], [pages], **SAVING)
     language.blur(setting("language"), [opened.project, language], [pages], **SAVING)
     for form, button in buttons:
-        button.click(exporter(form), [opened.project], [state, file], concurrency_limit=4, **quiet)
+        button.click(exporter(form), [opened.project], [state, file], concurrency_limit=4, **QUIET)
     return PagesView(outputs, show)
 
 

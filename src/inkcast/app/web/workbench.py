@@ -13,7 +13,7 @@ from inkcast.app.context import Studio, User
 from inkcast.app.jobs import RedrawPanels
 from inkcast.app.project import PanelState, Project
 from inkcast.app.web.boxes import box_editor, read_boxes
-from inkcast.app.web.cards import Card, cards, cards_value
+from inkcast.app.web.cards import Card, cards, cards_value, chosen_of
 from inkcast.app.web.clothes import clothes_form
 from inkcast.app.web.drawing_bar import DrawingBar
 from inkcast.app.web.opened import QUIET, SAVING, Opened, bump, unseen
@@ -137,13 +137,14 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def throw_away(request: gr.Request, project: str, panel_id: str) -> Any:
+    def throw_away(request: gr.Request, project: str, panel_id: str, shown: Any) -> Any:
         mine = studio.projects(studio.user(request))
-        panel = state_of(mine.get(project), panel_id)
-        others = [one.id for one in panel.candidates if panel.chosen is not None and one.id != panel.chosen.id]
-        if panel.chosen is not None and others:
-            mine.choose(project, panel_id, others[-1])
-            mine.remove_candidate(project, panel_id, panel.chosen.id)
+        panel, gone = state_of(mine.get(project), panel_id), chosen_of(shown)
+        others = [one.id for one in panel.candidates if one.id != gone]
+        if gone and others:
+            if panel.chosen is not None and panel.chosen.id == gone:
+                mine.choose(project, panel_id, others[-1])
+            mine.remove_candidate(project, panel_id, gone)
         return bump()
 
     @told
@@ -171,7 +172,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     here = [opened.project, whose]
     editor.input(place, [*here, editor], [opened.tick], trigger_mode="always_last", **QUIET)
     pictures.select(choose, here, [opened.tick], **SAVING)
-    forget.click(throw_away, here, [opened.tick], **QUIET)
+    forget.click(throw_away, [*here, pictures], [opened.tick], **QUIET)
     redraw.click(draw, [opened.project, seed, count, *text.fields], [*bar.outputs, text.answer, opened.tick], **QUIET)
     locked.input(lock, [*here, locked], [opened.tick], **SAVING)
     pose.upload(pose_after, [*here, pose], [opened.tick], **SAVING)
