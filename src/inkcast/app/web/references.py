@@ -32,8 +32,8 @@ class Sheet:
 
 @dataclass
 class Sheets:
-    """A session's forms by their ids, the newest last, and which of them, with which of its pictures, is `seen`: an event
-    says which form it is about, and is answered to that one or not at all.
+    """A session's forms by their ids, the newest last, and which of them, with which of its pictures, is `seen`: an
+    event says which form it is about, and is answered to that one or not at all.
     """
 
     sheets: dict[str, Sheet] = field(default_factory=lambda: {"": Sheet()})
