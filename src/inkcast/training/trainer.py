@@ -144,7 +144,7 @@ class Run:
                 self.export()
         if done(self.recipe, self.progress) >= 1.0:
             self.deliver()
-        if self.recipe.sample_every:
+        if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every:
             self.show()
         return self.folder
 
