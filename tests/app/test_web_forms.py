@@ -40,7 +40,7 @@ from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
 from inkcast.cast.store import CastLibrary
 from inkcast.drawing.routes import routes_picture
-from inkcast.errors import CastError, PictureError, PolicyError, StoryError
+from inkcast.errors import CastError, ConflictError, PictureError, PolicyError, StoryError
 from inkcast.images import encode_png
 from inkcast.page.panel import Figure
 from inkcast.story.parser import CastName, parse_story
@@ -149,6 +149,8 @@ def test_a_table_gives_back_only_what_was_edited_in_it() -> None:
     made = script_of(rebased(cells, held, now), now)
     assert [panel.description for panel in made.panels] == ["Ann sings", "Rolf sleeps"]
     assert script_of(rebased(cells, held, SCRIPT), SCRIPT).panels[0].description == "Ann reads"
+    with pytest.raises(ConflictError, match="other panels in another window"):
+        rebased(cells, held, without(SCRIPT, 1))
 
 
 def test_panels_are_moved_added_and_taken_out() -> None:

@@ -15,9 +15,8 @@ from inkcast.app.web.cards import Card, cards, cards_value
 from inkcast.app.web.designer import designer_form
 from inkcast.app.web.drafts import Draft, drafts_of, save_character, split_aliases
 from inkcast.app.web.learning import learning_panel
-from inkcast.app.web.opened import SAVING, bump, unseen
 from inkcast.app.web.pictures import data_uri
-from inkcast.app.web.references import Sheets, reference_form
+from inkcast.app.web.references import reference_form
 from inkcast.app.web.told import told
 from inkcast.cast.record import Entry, Words
 from inkcast.cast.store import CastLibrary
@@ -37,7 +36,7 @@ class CastTab:
 
 def cast_tab(studio: Studio) -> CastTab:
     changed = gr.State(0)
-    known = unseen("cast-known")
+    known = gr.State("")
     with gr.Row(elem_classes="ink-split"):
         with gr.Column(scale=4, min_width=300):
             gr.Markdown("### Library")
@@ -69,7 +68,7 @@ def cast_tab(studio: Studio) -> CastTab:
                 with gr.Tab("Pictures", id="pictures"):
                     form = reference_form()
                 with gr.Tab("Design a toon", id="design"):
-                    designed = designer_form(form, description)
+                    designed = designer_form(form, name, description)
             with gr.Group():
                 real = gr.Checkbox(label="The pictures show a real person", elem_id="cast-real")
                 consent = gr.Textbox(
@@ -84,66 +83,54 @@ def cast_tab(studio: Studio) -> CastTab:
             learning_panel(studio, known, library, lambda user, name: shown_library(studio.library(user), name))
 
     words = [name, pronouns, aliases, description, real, consent]
-    fields = [known, form.sheet, heading, *words, *form.outputs]
+    fields = [known, heading, *words, *form.outputs]
 
-    def show(sheets: Sheets, entry: Entry | None = None, drafts: tuple[Draft, ...] = ()) -> list[Any]:
+    def show(entry: Entry | None, drafts: tuple[Draft, ...]) -> list[Any]:
         if entry is None:
-            sheet = sheets.open()
-            return ["", sheet, "### New character", "", "", "", "", False, "", *form.values(sheets, sheet)]
-        sheet = sheets.open(entry.name, drafts)
+            return ["", "### New character", "", "", "", "", False, "", *form.values((), 0)]
         told_why = next((each.consent for each in entry.references if each.consent), "")
         shown = [entry.name, entry.pronouns, ", ".join(entry.aliases), entry.description, False, told_why]
-        return [entry.name, sheet, f"### {entry.name}", *shown, *form.values(sheets, sheet)]
+        return [entry.name, f"### {entry.name}", *shown, *form.values(drafts, 0)]
 
     @told
-    def choose(request: gr.Request, sheets: Sheets, event: gr.EventData) -> list[Any]:
+    def choose(request: gr.Request, event: gr.EventData) -> list[Any]:
         mine = studio.library(studio.user(request))
         name = mine.name_of(str(event.value))
-        return [*show(sheets, mine.entry(name), drafts_of(mine, name)), ""]
+        return [*show(mine.entry(name), drafts_of(mine, name)), ""]
 
     @told
-    def begin(sheets: Sheets) -> list[Any]:
-        return [*show(sheets), ""]
+    def begin() -> list[Any]:
+        return [*show(None, ()), ""]
 
     @told
-    def keep(request: gr.Request, sheets: Sheets, sheet: str, *given: Any) -> list[Any]:
-        mine, form_now = studio.library(studio.user(request)), sheets.sheet(sheet)
+    def keep(request: gr.Request, count: int, known: str, drafts: tuple[Draft, ...], *given: Any) -> list[Any]:
+        mine = studio.library(studio.user(request))
         name, pronouns, aliases, description, real, consent = given
         if not name.strip():
             raise UsageError("the character has no name: write one in the field Name")
         words = Words(name, split_aliases(aliases), pronouns or "", description)
-        entry = save_character(mine, words, form_now.drafts, known=form_now.known, consent=consent, real_person=real)
-        form_now.known = entry.name
+        entry = save_character(mine, words, drafts, known=known, consent=consent, real_person=real)
         note = f"Saved. {entry.name} has {len(entry.references)} picture{'s' * (len(entry.references) != 1)}."
-        drafts = drafts_of(mine, entry.name)
-        return [*done(mine, sheets, sheet, entry, drafts), note, bump()]
+        return [*show(entry, drafts_of(mine, entry.name)), note, library_value(mine, entry.id), count + 1]
 
     @told
-    def forget(request: gr.Request, sheets: Sheets, sheet: str, known: str) -> list[Any]:
+    def forget(request: gr.Request, count: int, known: str) -> list[Any]:
         mine = studio.library(studio.user(request))
         if not known:
             raise UsageError("nobody is chosen: choose somebody of the library first")
         entry = mine.remove(known)
-        return [*done(mine, sheets, sheet), f"{entry.name} was removed.", bump()]
+        return [*show(None, ()), f"{entry.name} was removed.", library_value(mine), count + 1]
 
-    def done(mine: CastLibrary, sheets: Sheets, sheet: str, *kept: Any) -> list[Any]:
-        """The library, and what was `kept` on a new form; not over one that was opened meanwhile."""
-        if sheets.seen[0] == sheet:
-            return [*show(sheets, *kept), library_value(mine, kept[0].id if kept else "")]
-        other = sheets.sheet(sheets.seen[0]).known
-        return [*[gr.skip()] * len(fields), shown_library(mine, other)]
-
-    library.select(choose, [form.sheets], [*fields, saved], **SAVING)
-    new.click(begin, [form.sheets], [*fields, saved], **SAVING)
-    saving = {**SAVING, "show_progress": "minimal"}
-    save.click(keep, [form.sheets, form.sheet, *words], [*fields, library, saved, changed], **saving)
+    library.select(choose, None, [*fields, saved], show_progress="hidden")
+    new.click(begin, None, [*fields, saved], show_progress="hidden")
+    save.click(keep, [changed, known, form.drafts, *words], [*fields, saved, library, changed], show_progress="minimal")
     remove.click(
         forget,
-        [form.sheets, form.sheet, known],
-        [*fields, library, saved, changed],
-        js="(sheets, sheet, known) => { if (known && !confirm(`Remove ${known} and all pictures of them?`)) "
-        "throw new Error('kept'); return [sheets, sheet, known]; }",
-        **saving,
+        [changed, known],
+        [*fields, saved, library, changed],
+        show_progress="minimal",
+        js="(count, known) => { if (known && !confirm(`Remove ${known} and all pictures of them?`)) "
+        "throw new Error('kept'); return [count, known]; }",
     )
     designed(form)
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
-from inkcast.app.web.opened import SAVING, Opened, bump
+from inkcast.app.web.opened import Opened, bump
 from inkcast.app.web.panel_facts import USUAL, dressed, number_of, outfits, panel_of, worn
 from inkcast.app.web.told import told
 from inkcast.cast.record import Entry
@@ -19,11 +19,10 @@ from inkcast.errors import CastError
 
 @dataclass(frozen=True)
 class ClothesForm:
-    """`outputs` take what `show` makes of a panel and of whom of it is chosen, `who`."""
+    """`outputs` take what `show` makes of a panel."""
 
-    who: Any
     outputs: tuple[Any, ...]
-    show: Callable[[User, Project, str, str | None], list[Any]]
+    show: Callable[[User, Project, str], list[Any]]
 
 
 def clothes_form(studio: Studio, opened: Opened, whose: Any) -> ClothesForm:
@@ -37,15 +36,14 @@ def clothes_form(studio: Studio, opened: Opened, whose: Any) -> ClothesForm:
             elem_classes="ink-note",
         )
 
-    def show(user: User, project: Project, panel_id: str, name: str | None) -> list[Any]:
+    def show(user: User, project: Project, panel_id: str) -> list[Any]:
         panel = panel_of(project, panel_id)
         names = [one.name for one in panel.script.characters] if panel else []
         if panel is None or not names:
             return [gr.update(choices=[], value=None), gr.update(choices=[USUAL], value="")]
-        shown = name if name in names else names[0]
         return [
-            gr.update(choices=names, value=shown),
-            gr.update(choices=outfits(shown, members(user, project)), value=worn(panel.script, shown)),
+            gr.update(choices=names, value=names[0]),
+            gr.update(choices=outfits(names[0], members(user, project)), value=worn(panel.script, names[0])),
         ]
 
     def members(user: User, project: Project) -> list[Entry]:
@@ -59,6 +57,13 @@ def clothes_form(studio: Studio, opened: Opened, whose: Any) -> ClothesForm:
         return found
 
     @told
+    def choose(request: gr.Request, project_id: str, panel_id: str, name: str) -> Any:
+        user = studio.user(request)
+        project = studio.projects(user).get(project_id)
+        panel = project.panels[number_of(project, panel_id) - 1]
+        return gr.update(choices=outfits(name, members(user, project)), value=worn(panel.script, name))
+
+    @told
     def dress(request: gr.Request, project_id: str, panel_id: str, name: str, choice: str) -> Any:
         mine = studio.projects(studio.user(request))
         project = mine.get(project_id)
@@ -66,6 +71,7 @@ def clothes_form(studio: Studio, opened: Opened, whose: Any) -> ClothesForm:
         mine.set_panel(project_id, panel_id, dressed(panel.script, name, choice or ""))
         return bump()
 
-    # Preprocessed, a choice that had to wait would be compared with the choices of the panel that was opened meanwhile.
-    what.input(dress, [opened.project, whose, who, what], [opened.tick], preprocess=False, **SAVING)
-    return ClothesForm(who, (who, what), show)
+    here = [opened.project, whose, who]
+    who.input(choose, here, [what], show_progress="hidden")
+    what.input(dress, [*here, what], [opened.tick], show_progress="hidden")
+    return ClothesForm((who, what), show)

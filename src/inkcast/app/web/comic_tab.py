@@ -15,7 +15,7 @@ from inkcast.app.project import Project
 from inkcast.app.projects import Projects
 from inkcast.app.web.cards import Card, cards, cards_value
 from inkcast.app.web.drawing_bar import drawing_bar
-from inkcast.app.web.opened import QUIET, SAVING, Opened, bump
+from inkcast.app.web.opened import Opened, bump
 from inkcast.app.web.pages_view import pages_view
 from inkcast.app.web.pictures import small
 from inkcast.app.web.told import told
@@ -28,15 +28,16 @@ LATE = "(shown, chosen, late) => shown === chosen ? late : late + 1"
 
 @dataclass(frozen=True)
 class ComicTab:
-    """`outputs` take what `show` makes of a project just opened."""
+    """`outputs` take what `show` makes of a project just opened; `moves` are undo and redo, which change other tabs."""
 
     outputs: tuple[Any, ...]
     show: Callable[[User, Project], list[Any]]
+    moves: tuple[Any, ...]
 
 
 def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
     bar = drawing_bar(studio, opened)
-    with gr.Tabs() as tabs:
+    with gr.Tabs():
         with gr.Tab("Panels", id="panels"):
             strip = cards("Panels", "comic-panels", "ink-panels")
             bench = workbench(studio, opened, bar)
@@ -71,7 +72,6 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         first = project.panels[0].id if project.panels else ""
         return [
             first,
-            gr.update(selected="panels"),  # the pages are lettered when they are looked at
             *drawing,
             *view(user, project, first),
             *bench.words(user, project, first),
@@ -79,10 +79,10 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         ]
 
     @told
-    def refresh(request: gr.Request, project: str, panel: str, mapped: bool, wearer: str | None) -> list[Any]:
+    def refresh(request: gr.Request, project: str, panel: str, mapped: bool) -> list[Any]:
         user = studio.user(request)
         found = studio.projects(user).get(project)
-        return [*view(user, found, panel), *bench.sight(user, found, panel, mapped, wearer)]
+        return [*view(user, found, panel), *bench.sight(user, found, panel, mapped)]
 
     @told
     def choose(request: gr.Request, project: str, mapped: bool, event: gr.EventData) -> list[Any]:
@@ -92,9 +92,10 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
 
     def moving(verb: str) -> Any:
         @told
-        def move(request: gr.Request, project: str) -> list[Any]:
-            getattr(studio.projects(studio.user(request)), verb)(project)
-            return [bump(), bump()]
+        def move(request: gr.Request, project: str, panel: str) -> list[Any]:
+            user = studio.user(request)
+            found = getattr(studio.projects(user), verb)(project)
+            return [*bench.words(user, found, panel), bump()]
 
         return move
 
@@ -103,22 +104,24 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         user = studio.user(request)
         return pages.show(user, studio.projects(user).get(project))
 
-    gr.on(
-        [opened.tick.change, late.change, bench.mapped.input, bench.wearer.input],
-        refresh,
-        [opened.project, opened.panel, bench.mapped, bench.wearer],
-        [*around, *bench.pictures],
-        preprocess=False,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    for event in (opened.tick.change, late.change):
+        event(
+            refresh,
+            [opened.project, opened.panel, bench.mapped],
+            [*around, *bench.pictures],
+            trigger_mode="always_last",
+            **quiet,
+        )
     bench.whose.change(None, [bench.whose, opened.panel, late], [late], js=LATE)
-    strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **SAVING)
-    for button, verb in ((undo, "undo"), (redo, "redo")):
-        button.click(moving(verb), [opened.project], [opened.tick, opened.moved], **QUIET)
-    pages_tab.select(letter, [opened.project], list(pages.outputs), **QUIET)
-    outputs = (opened.panel, tabs, *bar.outputs, *around, *bench.text, *bench.pictures)
-    return ComicTab(outputs, show)
+    strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **quiet)
+    moves = tuple(
+        button.click(moving(verb), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)
+        for button, verb in ((undo, "undo"), (redo, "redo"))
+    )
+    pages_tab.select(letter, [opened.project], list(pages.outputs), **quiet)
+    outputs = (opened.panel, *bar.outputs, *around, *bench.text, *bench.pictures)
+    return ComicTab(outputs, show, moves)
 
 
 def strip_of(projects: Projects, project: Project, chosen: str, since: float | None) -> dict[str, Any]:

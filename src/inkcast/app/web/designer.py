@@ -10,9 +10,8 @@ import gradio as gr
 from PIL import Image
 
 from inkcast.app.web.drafts import Draft, with_face
-from inkcast.app.web.opened import unseen
 from inkcast.app.web.pictures import img
-from inkcast.app.web.references import ReferenceForm, Sheets
+from inkcast.app.web.references import ReferenceForm
 from inkcast.app.web.told import told
 from inkcast.images import encode_png
 from inkcast.toon.captions import describe, with_article
@@ -79,9 +78,9 @@ def choices_for(kind: str, attribute: str) -> list[tuple[str, str]]:
     return [OPEN, *((value, value) for value in values)]
 
 
-def designer_form(form: ReferenceForm, description: Any) -> Callable[[ReferenceForm], None]:
+def designer_form(form: ReferenceForm, name: Any, description: Any) -> Callable[[ReferenceForm], None]:
     """Builds the form; the function it returns wires it to the pictures, once those stand."""
-    chance = unseen("design-seed", "Mira")
+    chance = gr.State("Mira")
     lists: dict[str, Any] = {}
     with gr.Row(elem_classes="ink-designer"):
         with gr.Column(scale=3, min_width=240):
@@ -125,12 +124,10 @@ def designer_form(form: ReferenceForm, description: Any) -> Callable[[ReferenceF
         ]
 
     @told
-    def use_it(open_sheets: Sheets, sheet: str, chance: str, noun_now: str, *values: str) -> list[Any]:
+    def use_it(chance: str, view: str, kept: tuple[Draft, ...], name: str, noun_now: str, *values: str) -> list[Any]:
         subject = subject_of(chance, given(values))
-        fresh = sheets(subject)
-        open_sheets.sheet(sheet).drafts += fresh
-        here = open_sheets.seen[0] == sheet
-        return [*form.values(open_sheets, sheet, fresh[0].id), noun_now or noun(subject) if here else gr.skip()]
+        drafts = (*kept, *sheets(subject))
+        return [*form.values(drafts, len(kept)), noun_now or noun(subject)]
 
     lists["kind"].input(fit, [lists["kind"]], list(lists.values())[1:], show_progress="hidden").then(
         draw, inputs, [live], show_progress="hidden"
@@ -146,7 +143,7 @@ def designer_form(form: ReferenceForm, description: Any) -> Callable[[ReferenceF
     def wire(form: ReferenceForm) -> None:
         use.click(
             use_it,
-            [form.sheets, form.sheet, chance, description, *lists.values()],
+            [chance, view, form.drafts, name, description, *lists.values()],
             [*form.outputs, description],
             show_progress="minimal",
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +37,7 @@ HOW = {
 @dataclass(frozen=True)
 class Draft:
     """A picture on the form. `crop` and `face` are fractions of the whole picture; `face` is found or corrected;
-    `kept` is what the library has of it, nothing for a new one; `id` stays while it is edited.
+    `kept` is what the library has of it, nothing for a new one.
     """
 
     data: bytes
@@ -51,7 +50,6 @@ class Draft:
     view: str = "front"
     state: str = ""
     kept: ReferenceRecord | None = None
-    id: str = field(default_factory=lambda: secrets.token_hex(4), compare=False)
 
     @property
     def shown(self) -> Image.Image:

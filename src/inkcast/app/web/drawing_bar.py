@@ -12,7 +12,7 @@ import gradio as gr
 from inkcast.app.context import Studio, User
 from inkcast.app.jobs import DrawComic, Job, Task
 from inkcast.app.web.job_view import job_html
-from inkcast.app.web.opened import QUIET, Opened, bump, unseen
+from inkcast.app.web.opened import Opened, bump
 from inkcast.app.web.pictures import small
 from inkcast.app.web.told import told
 from inkcast.errors import UsageError
@@ -31,7 +31,7 @@ class DrawingBar:
 
 
 def drawing_bar(studio: Studio, opened: Opened) -> DrawingBar:
-    seen = unseen("comic-job")  # its id, state and panels, as they are shown
+    seen = gr.State("")
     timer = gr.Timer(1.0, active=False)
     with gr.Row(elem_classes="ink-actions"):
         draw = gr.Button("Draw the comic", variant="primary", elem_id="comic-draw")
@@ -87,19 +87,21 @@ def drawing_bar(studio: Studio, opened: Opened) -> DrawingBar:
 
     def asking(verb: str) -> Any:
         @told
-        def ask(request: gr.Request, seen: str) -> list[Any]:
-            if not seen:
-                raise UsageError(f"nothing is being drawn: there is nothing to {verb}")
+        def ask(request: gr.Request, project: str) -> list[Any]:
             user = studio.user(request)
-            return values(user, getattr(studio.jobs(user), verb)(seen.partition("/")[0]))
+            found = latest(user, project)
+            if found is None:
+                raise UsageError(f"nothing is being drawn: there is nothing to {verb}")
+            return values(user, getattr(studio.jobs(user), verb)(found.id))
 
         return ask
 
-    timer.tick(look, [opened.project, seen], [*outputs, opened.tick], **QUIET)
-    draw.click(starter(DrawComic()), [opened.project], list(outputs), **QUIET)
-    rest.click(starter(DrawComic(missing_only=True)), [opened.project], list(outputs), **QUIET)
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    timer.tick(look, [opened.project, seen], [*outputs, opened.tick], **quiet)
+    draw.click(starter(DrawComic()), [opened.project], list(outputs), **quiet)
+    rest.click(starter(DrawComic(missing_only=True)), [opened.project], list(outputs), **quiet)
     for button, verb in ((pause, "pause"), (resume, "resume"), (cancel, "cancel"), (retry, "retry")):
-        button.click(asking(verb), [seen], list(outputs), **QUIET)
+        button.click(asking(verb), [opened.project], list(outputs), **quiet)
     return DrawingBar(outputs, show, submit)
 
 

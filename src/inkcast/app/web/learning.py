@@ -11,7 +11,6 @@ import gradio as gr
 from inkcast.app.context import Studio, User
 from inkcast.app.jobs import Job, LearnIdentity
 from inkcast.app.web.job_view import job_html
-from inkcast.app.web.opened import QUIET, bump, unseen
 from inkcast.app.web.told import told
 from inkcast.cast.names import name_key
 from inkcast.errors import UsageError
@@ -22,7 +21,7 @@ RECENT = 3600.0  # seconds for which it is told how a learning ended
 
 def learning_panel(studio: Studio, known: Any, library: Any, cards: Callable[[User, str], Any]) -> None:
     """The panel for whoever `known` names; once a face is learned, `library` is shown by `cards` of user and name."""
-    job, begun = unseen("cast-learning-job"), gr.State(0)
+    job = gr.State("")
     timer = gr.Timer(1.0, active=False)
     with gr.Accordion("Learn the face as words (StableIdentity)", open=False, elem_id="cast-learning"):
         gr.Markdown(
@@ -42,37 +41,32 @@ def learning_panel(studio: Studio, known: Any, library: Any, cards: Callable[[Us
         return [found.id, job_html(found), gr.update(visible=not found.final), gr.Timer(active=not found.final)]
 
     @told
-    def follow(request: gr.Request, name: str, job: str) -> list[Any]:
-        """The learning of whoever is on the form, which may have been begun before, by this page or another."""
-        user = studio.user(request)
-        mine = studio.jobs(user).list() if name else ()
-        found = next((one for one in mine if is_of(one, name)), None)
-        learned = found is not None and found.state == "done" and found.id == job
-        return [*view(found), cards(user, name) if learned else gr.skip()]
+    def follow(request: gr.Request, name: str) -> list[Any]:
+        """The learning that was begun before, by this page or another."""
+        mine = studio.jobs(studio.user(request)).list() if name else ()
+        return view(next((one for one in mine if is_of(one, name)), None))
 
     @told
-    def learn(request: gr.Request, name: str, steps: float) -> int:
+    def learn(request: gr.Request, name: str, steps: float) -> list[Any]:
         if not name:
             raise UsageError("nobody is chosen: save the character first, or choose one of the library")
-        studio.jobs(studio.user(request)).submit(LearnIdentity(name, steps=int(steps)))
-        return bump()
+        return view(studio.jobs(studio.user(request)).submit(LearnIdentity(name, steps=int(steps))))
 
     @told
-    def halt(request: gr.Request, job: str) -> int:
-        studio.jobs(studio.user(request)).cancel(job)
-        return bump()
+    def look(request: gr.Request, name: str, job: str) -> list[Any]:
+        user = studio.user(request)
+        found = studio.jobs(user).get(job)
+        return [*view(found), cards(user, name) if found.state == "done" else gr.skip()]
 
-    # One event for all, so that the last answer is about whoever is on the form.
-    gr.on(
-        [known.change, begun.change, timer.tick],
-        follow,
-        [known, job],
-        [*outputs, library],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    start.click(learn, [known, steps], [begun], **QUIET)
-    stop.click(halt, [job], [begun], **QUIET)
+    @told
+    def halt(request: gr.Request, job: str) -> list[Any]:
+        return view(studio.jobs(studio.user(request)).cancel(job))
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    known.change(follow, [known], outputs, **quiet)
+    start.click(learn, [known, steps], outputs, **quiet)
+    timer.tick(look, [known, job], [*outputs, library], **quiet)
+    stop.click(halt, [job], outputs, **quiet)
 
 
 def is_of(job: Job, name: str) -> bool:

@@ -16,26 +16,18 @@ import gradio as gr
 
 @dataclass(frozen=True)
 class Opened:
-    """The id of the project that was asked for, of the one that the forms are about, a number that differs after each
-    change of that project, another that differs after undo and redo, and the id of the panel that was chosen. Forms and
-    pictures say themselves whose they are: answers about several panels may cross.
+    """The open project's id, a number that differs after each change of the project, and the id of the panel that was
+    chosen. Forms and pictures say themselves whose they are: answers about several panels may cross.
     """
 
-    wanted: Any
     project: Any
     tick: Any
-    moved: Any
     panel: Any
 
 
-QUIET: dict[str, Any] = {"show_progress": "hidden"}
-SAVING: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
-"""Of events that save: by itself, Gradio forgets an event while an earlier one of its kind waits."""
-
-
-def unseen(elem_id: str, value: str = "") -> Any:
+def unseen(elem_id: str) -> Any:
     """A component for an id, or for JSON: nobody sees it, and the browser sends it."""
-    return gr.Textbox(value, visible="hidden", elem_id=elem_id)
+    return gr.Textbox(visible="hidden", elem_id=elem_id)
 
 
 def bump() -> int:

@@ -11,7 +11,7 @@ from inkcast.app.context import LOCAL_ID, Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.cast_tab import cast_names, cast_tab
 from inkcast.app.web.comic_tab import comic_tab
-from inkcast.app.web.opened import QUIET, Opened, bump, unseen
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.projects_tab import projects_tab
 from inkcast.app.web.story_tab import story_tab
 from inkcast.app.web.told import told
@@ -23,7 +23,8 @@ LINK = "(id) => { if (id) history.replaceState(null, '', '?project=' + encodeURI
 def build_web(studio: Studio) -> Any:
     """The whole web app over one studio; the server mounts it."""
     with gr.Blocks(title="Inkcast", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as blocks:
-        opened = Opened(gr.State(""), unseen("ink-project"), gr.State(0), gr.State(0), unseen("ink-panel"))
+        opened = Opened(unseen("ink-project"), gr.State(0), unseen("ink-panel"))
+        link = unseen("ink-link")  # follows once the project is shown
         head = gr.HTML(elem_id="ink-head")
         with gr.Tabs(elem_id="ink-tabs"):
             with gr.Tab("Projects", id="projects"):
@@ -42,16 +43,16 @@ def build_web(studio: Studio) -> Any:
             return [project.id, cast.load(request)]
 
         @told
-        def show(request: gr.Request, wanted: str, shown: str) -> list[Any]:
+        def show(request: gr.Request, project_id: str) -> list[Any]:
             user = studio.user(request)
-            project = studio.projects(user).get(wanted)
+            project = studio.projects(user).get(project_id)
             return [
                 head_of(studio, user, project.title),
                 project.title,
-                projects.load(user, wanted),
+                projects.load(user, project_id),
                 *story.show(user, project),
-                *([gr.skip()] * len(comic.outputs) if wanted == shown else comic.show(user, project)),
-                wanted,
+                *comic.show(user, project),
+                project_id,
             ]
 
         @told
@@ -59,27 +60,28 @@ def build_web(studio: Studio) -> Any:
             user = studio.user(request)
             project = studio.projects(user).get(project_id)
             known = list(dict.fromkeys((*cast_names(studio, user), *project.cast)))
-            return [gr.update(choices=known), bump()]
+            return [gr.update(choices=known, value=list(project.cast)), bump()]
+
+        @told
+        def moved(request: gr.Request, project_id: str) -> list[Any]:
+            user = studio.user(request)
+            project = studio.projects(user).get(project_id)
+            return [head_of(studio, user, project.title), project.title, *story.show(user, project)]
 
         @told
         def renamed(request: gr.Request, project_id: str) -> str:
             user = studio.user(request)
             return head_of(studio, user, studio.projects(user).get(project_id).title)
 
-        everything = [head, projects.title, projects.cards, *story.outputs, *comic.outputs, opened.project]
-        blocks.load(enter, None, [opened.wanted, cast.library], **QUIET)
-        # One event for both, so that the last answer is about the project that was asked for last.
-        gr.on(
-            [opened.wanted.change, opened.moved.change],
-            show,
-            [opened.wanted, opened.project],
-            everything,
-            trigger_mode="always_last",
-            **QUIET,
-        )
-        opened.project.change(None, [opened.project], None, js=LINK)
-        cast.changed.change(cast_changed, [opened.project], [story.cast, opened.tick], **QUIET)
-        projects.cards.change(renamed, [opened.project], [head], **QUIET)
+        quiet: dict[str, Any] = {"show_progress": "hidden"}
+        everything = [head, projects.title, projects.cards, *story.outputs, *comic.outputs, link]
+        blocks.load(enter, None, [opened.project, cast.library], **quiet)
+        opened.project.change(show, [opened.project], everything, **quiet)
+        link.change(None, [link], None, js=LINK)
+        cast.changed.change(cast_changed, [opened.project], [story.cast, opened.tick], **quiet)
+        for move in comic.moves:
+            move.then(moved, [opened.project], [head, projects.title, *story.outputs], **quiet)
+        projects.cards.change(renamed, [opened.project], [head], **quiet)
     return blocks
 
 

@@ -18,7 +18,7 @@ from inkcast.app.jobs_tasks import Format
 from inkcast.app.project import Project
 from inkcast.app.web.job_view import job_html
 from inkcast.app.web.lettering import pages_html
-from inkcast.app.web.opened import QUIET, SAVING, Opened
+from inkcast.app.web.opened import Opened
 from inkcast.app.web.told import told
 from inkcast.page.options import SIZES
 from inkcast.page.patterns import LAYOUTS
@@ -92,11 +92,12 @@ def pages_view(studio: Studio, opened: Opened) -> PagesView:
 
         return export
 
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
     for name, control in (("layout", layout), ("size", size), ("captions", captions)):
-        control.input(setting(name), [opened.project, control], [pages], **SAVING)
-    language.blur(setting("language"), [opened.project, language], [pages], **SAVING)
+        control.input(setting(name), [opened.project, control], [pages], **quiet)
+    language.blur(setting("language"), [opened.project, language], [pages], **quiet)
     for form, button in buttons:
-        button.click(exporter(form), [opened.project], [state, file], concurrency_limit=4, **QUIET)
+        button.click(exporter(form), [opened.project], [state, file], concurrency_limit=4, **quiet)
     return PagesView(outputs, show)
 
 

@@ -12,7 +12,7 @@ import gradio as gr
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.lettering import pages_html
-from inkcast.app.web.opened import QUIET, SAVING, Opened, bump, unseen
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.panel_facts import edited, merged, number_of, panel_of, words_on_form
 from inkcast.app.web.told import told
 from inkcast.errors import InkcastError
@@ -25,8 +25,6 @@ TAKE = """(told, whose, held, ...words) => {
   return [whose, JSON.stringify(answer.held), ...taken];
 }"""
 """Takes an answer where its panel is still on the form, but for words that were written meanwhile."""
-TURN = "(of, whose, page) => of === whose ? page : ''"
-"""Leaves out a page that was lettered for a panel that is no longer on the form."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
         page = gr.HTML(elem_id="panel-page")
     words = (shows, who, dialogue, caption, effects)
     whose = unseen("panel-words-of")
-    page_of = unseen("panel-page-of")
     held = unseen("panel-words-held")  # what the words were when they were put on the form
     fields = (whose, held, *words)
     answer = unseen("panel-words-answer")
@@ -71,7 +68,7 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     def show(user: User, project: Project, panel_id: str) -> list[Any]:
         panel = panel_of(project, panel_id)
         found = ("",) * len(words) if panel is None else words_on_form(panel.script)
-        return [panel_id, json.dumps(found), *found, "", panel_id]
+        return [panel_id, json.dumps(found), *found, ""]
 
     def keep(user: User, project: str, panel_id: str, held: str, *given: str) -> Answer:
         mine = studio.projects(user)
@@ -94,7 +91,7 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     def keep_words(request: gr.Request, project: str, panel_id: str, *given: str) -> list[Any]:
         user = studio.user(request)
         kept = keep(user, project, panel_id, *given)
-        return [json.dumps(kept), lettered(user, project, panel_id, *kept["now"]), panel_id, bump()]
+        return [json.dumps(kept), lettered(user, project, panel_id, *kept["now"]), bump()]
 
     @told
     def follow(request: gr.Request, project: str, panel_id: str, held: str, *given: str) -> Any:
@@ -110,26 +107,25 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
         return json.dumps(answer_of(panel_id, given, wanted, base))
 
     @told
-    def letter(request: gr.Request, project: str, panel_id: str, *given: str) -> list[Any]:
-        return [lettered(studio.user(request), project, panel_id, *given), panel_id]
+    def letter(request: gr.Request, project: str, panel_id: str, *given: str) -> str:
+        return lettered(studio.user(request), project, panel_id, *given)
 
-    def letter_while_typing(request: gr.Request, project: str, panel_id: str, *given: str) -> list[Any]:
+    def letter_while_typing(request: gr.Request, project: str, panel_id: str, *given: str) -> Any:
         """Half-typed words may be no panel yet: then the page stays as it is."""
         try:
-            return [lettered(studio.user(request), project, panel_id, *given), panel_id]
+            return lettered(studio.user(request), project, panel_id, *given)
         except InkcastError:
-            return [gr.skip(), gr.skip()]
+            return gr.skip()
 
     here = [opened.project, whose, *words]
     whole = [opened.project, *fields]
     answer.change(None, [answer, *fields], list(fields), js=TAKE)
-    page_of.change(None, [page_of, whose, page], [page], js=TURN)
-    opened.tick.change(follow, whole, [answer], trigger_mode="always_last", **QUIET)
-    save.click(keep_words, whole, [answer, page, page_of, opened.tick], **SAVING)
-    accordion.expand(letter, here, [page, page_of], **QUIET)
+    opened.tick.change(follow, whole, [answer], show_progress="hidden", trigger_mode="always_last")
+    save.click(keep_words, whole, [answer, page, opened.tick], show_progress="hidden")
+    accordion.expand(letter, here, [page], show_progress="hidden")
     for field in (dialogue, caption, effects):
-        field.input(letter_while_typing, here, [page, page_of], trigger_mode="always_last", **QUIET)
-    return PanelWords(whose, answer, (*fields, page, page_of), fields, show, keep)
+        field.input(letter_while_typing, here, [page], show_progress="hidden", trigger_mode="always_last")
+    return PanelWords(whose, answer, (*fields, page), fields, show, keep)
 
 
 def answer_of(panel_id: str, given: Sequence[str], now: Sequence[str], held: Sequence[str] | None = None) -> Answer:

@@ -13,7 +13,7 @@ from inkcast.app.context import Studio, User
 from inkcast.app.project import ProjectEntry
 from inkcast.app.projects import Projects
 from inkcast.app.web.cards import Card, cards, cards_value
-from inkcast.app.web.opened import QUIET, SAVING, Opened
+from inkcast.app.web.opened import Opened
 from inkcast.app.web.pictures import small
 from inkcast.app.web.told import told
 from inkcast.errors import InkcastError, UsageError
@@ -76,11 +76,12 @@ def projects_tab(studio: Studio, opened: Opened) -> ProjectsTab:
             mine.rename(project, title)
         return [load(user, project)]
 
-    new.click(begin, None, [opened.wanted], **QUIET)
-    copy.click(duplicate, [opened.project], [opened.wanted], **QUIET)
-    overview.select(choose, None, [opened.wanted], **SAVING)
-    delete.click(remove, [opened.project], [opened.wanted], js=DELETING, **QUIET)
-    title.blur(rename, [opened.project, title], [overview], **SAVING)
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    new.click(begin, None, [opened.project], **quiet)
+    copy.click(duplicate, [opened.project], [opened.project], **quiet)
+    overview.select(choose, None, [opened.project], **quiet)
+    delete.click(remove, [opened.project], [opened.project], js=DELETING, **quiet)
+    title.blur(rename, [opened.project, title], [overview], **quiet)
     return ProjectsTab(overview, title, load)
 
 

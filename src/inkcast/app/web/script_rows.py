@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from inkcast.cast.names import name_key
-from inkcast.errors import StoryError
+from inkcast.errors import ConflictError, StoryError
 from inkcast.story.parser import ParsedStory
 from inkcast.story.script import Line, LineKind, Panel, Presence, Script
 
@@ -36,13 +36,17 @@ def rows_of(script: Script, notes: Mapping[int, str]) -> list[list[str]]:
 
 
 def rebased(rows: Sequence[Sequence[Any]], held: Sequence[Sequence[Any]], script: Script) -> list[list[str]]:
-    """The rows of a table that was `held` before it was edited, with what changed elsewhere meanwhile in `script`; that
-    has the same panels still.
+    """The rows of a table that was `held` before it was edited, with what changed in `script` meanwhile elsewhere.
+
+    Raises:
+        ConflictError: the script has other panels by now.
     """
     given, before = texts(rows), texts(held)
     now = rows_of(script, {})
     if [row[:-1] for row in now] == [row[:-1] for row in before]:
         return given
+    if len(now) != len(before):
+        raise ConflictError("the script got other panels in another window: the table shows them now, edit it again")
     made = []
     for row in given:
         index = int(row[0]) - 1 if row[0].isdigit() else -1

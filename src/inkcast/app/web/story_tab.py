@@ -13,7 +13,7 @@ from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.cards import cards, cards_value
 from inkcast.app.web.cast_tab import cast_names
-from inkcast.app.web.opened import QUIET, SAVING, Opened, bump, unseen
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.script_rows import (
     EDITABLE,
     HEADERS,
@@ -28,9 +28,6 @@ from inkcast.app.web.script_rows import (
 from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again, read_story, warnings_of
 from inkcast.app.web.styles import style_cards
 from inkcast.app.web.told import told
-from inkcast.story.script import Script
-
-Rows = list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         elem_id="story-table",
         max_height=560,
     )
-    held = unseen("story-table-held")  # the table as it was put there, and whose it is
+    held = unseen("story-table-held")  # the table as it was put there
     gr.Markdown(
         f"Edit any cell of {', '.join(EDITABLE)}: it is saved when you leave it. Who: names by semicolon, an action in "
         "brackets. Dialogue: a line each, `Ann (whisper): Hush`.",
@@ -143,7 +140,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             drawing.base,
             warnings_of(notes, project),
             shown,
-            table_held(project, shown),
+            json.dumps(shown),
         ]
 
     @told
@@ -158,33 +155,29 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         return bump()
 
     @told
-    def write_script(request: gr.Request, project: str, text: str, names: list[str], model: str) -> int:
+    def write_script(request: gr.Request, project: str, text: str, names: list[str], model: str) -> list[Any]:
         user = studio.user(request)
         projects = studio.projects(user)
         parsed = read_story(studio, user, text, names, model)
         projects.set_story(project, text)
         title = projects.get(project).script.title or parsed.script.title
-        projects.set_script(project, parsed.script.model_copy(update={"title": title}))
-        return bump()
-
-    def change(request: gr.Request, held: str, how: Callable[[Script, Rows], Script]) -> int:
-        """Changes the script whose table was `held`, and has the table follow."""
-        projects = studio.projects(studio.user(request))
-        known = json.loads(held or "{}")
-        project = projects.get(known.get("of", ""))
-        if [panel.id for panel in project.panels] != known["panels"]:
-            gr.Warning(
-                "the script got other panels meanwhile: the table shows them now, do it again",
-                title="Not done",
-                duration=20,
-            )
-        elif (after := how(project.script, known["rows"])) != project.script:
-            projects.set_script(project.id, after)
-        return bump()
+        changed = projects.set_script(project, parsed.script.model_copy(update={"title": title}))
+        notes = notes_on(studio, user, changed, parsed)
+        shown = rows_of(changed.script, notes[0])
+        return [warnings_of(notes, changed), shown, json.dumps(shown), bump()]
 
     @told
-    def edit(request: gr.Request, cells: Rows, held: str) -> int:
-        return change(request, held, lambda script, rows: script_of(rebased(cells, rows, script), script))
+    def edit(request: gr.Request, project: str, cells: list[list[Any]], held: str) -> Any:
+        projects = studio.projects(studio.user(request))
+        before = projects.get(project).script
+        try:
+            after = script_of(rebased(cells, json.loads(held or "[]"), before), before)
+        except ConflictError as error:
+            gr.Warning(str(error), title="Not done", duration=20)
+            return bump()  # which shows what there is
+        if after != before:
+            projects.set_script(project, after)
+        return bump()
 
     @told
     def follow(request: gr.Request, project: str, cells: list[list[Any]]) -> list[Any]:
@@ -193,12 +186,14 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         now = studio.projects(user).get(project)
         notes = notes_on(studio, user, now, read_again(studio, user, now))
         wanted = rows_of(now.script, notes[0])
-        return [warnings_of(notes, now), gr.skip() if texts(cells) == wanted else wanted, table_held(now, wanted)]
+        return [warnings_of(notes, now), gr.skip() if texts(cells) == wanted else wanted, json.dumps(wanted)]
 
-    def reorder(how: Callable[[Script, int], Script]) -> Any:
+    def reorder(change: Callable[..., Any]) -> Any:
         @told
-        def reordered(request: gr.Request, held: str, number: float) -> int:
-            return change(request, held, lambda script, _: how(script, int(number or 0)))
+        def reordered(request: gr.Request, project: str, number: float) -> Any:
+            projects = studio.projects(studio.user(request))
+            projects.set_script(project, change(projects.get(project).script, int(number or 0)))
+            return bump()
 
         return reordered
 
@@ -227,43 +222,28 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         studio.projects(studio.user(request)).set_drawing(project, base=name.strip() or "toon")
         return [gr.update(choices=offered), licence_of(name.strip() or "toon", "")]
 
-    # Preprocessed, a choice that had to wait would be compared with the choices of a project that was opened meanwhile.
-    raw: dict[str, Any] = {"preprocess": False}
-    story.blur(keep_story, [opened.project, story], None, **SAVING)
-    cast.input(keep_cast, [opened.project, cast], [opened.tick], **raw, **SAVING)
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    story.blur(keep_story, [opened.project, story], None, **quiet)
+    cast.input(keep_cast, [opened.project, cast], [opened.tick], trigger_mode="always_last", **quiet)
     write.click(
         write_script,
         [opened.project, story, cast, model],
-        [opened.tick],
+        [warnings, table, held, opened.tick],
         show_progress="minimal",
-        show_progress_on=[warnings, table],
-        **raw,
     )
-    gr.on(
-        [opened.tick.change, opened.project.change],
-        follow,
-        [opened.project, table],
-        [warnings, table, held],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    table.input(edit, [table, held], [opened.tick], **SAVING)
-    for button, how in (
+    opened.tick.change(follow, [opened.project, table], [warnings, table, held], trigger_mode="always_last", **quiet)
+    table.input(edit, [opened.project, table, held], [opened.tick], trigger_mode="always_last", **quiet)
+    for button, change in (
         (add, lambda script, at: extended(script, at)),
         (up, lambda script, at: moved(script, at, max(at - 1, 1))),
         (down, lambda script, at: moved(script, at, min(at + 1, len(script.panels)))),
         (drop, without),
     ):
-        button.click(reorder(how), [held, number], [opened.tick], **SAVING)
-    engine.input(choose_engine, [opened.project, base, engine], [licence], **raw, **SAVING)
-    styles.select(choose_style, [opened.project], None, **SAVING)
-    base.blur(choose_base, [opened.project, base], [engine, licence], **SAVING)
-    steps.blur(setting("steps"), [opened.project, steps], None, **SAVING)
-    seed.blur(setting("seed"), [opened.project, seed], None, **SAVING)
-    negative.blur(setting("negative"), [opened.project, negative], None, **SAVING)
+        button.click(reorder(change), [opened.project, number], [opened.tick], **quiet)
+    engine.input(choose_engine, [opened.project, base, engine], [licence], **quiet)
+    styles.select(choose_style, [opened.project], None, **quiet)
+    base.blur(choose_base, [opened.project, base], [engine, licence], **quiet)
+    steps.blur(setting("steps"), [opened.project, steps], None, **quiet)
+    seed.blur(setting("seed"), [opened.project, seed], None, **quiet)
+    negative.blur(setting("negative"), [opened.project, negative], None, **quiet)
     return StoryTab(outputs, show, cast)
-
-
-def table_held(project: Project, rows: Rows) -> str:
-    """What the browser keeps of a table, for events to say what they are about."""
-    return json.dumps({"of": project.id, "panels": [panel.id for panel in project.panels], "rows": rows})

@@ -13,10 +13,10 @@ from inkcast.app.context import Studio, User
 from inkcast.app.jobs import RedrawPanels
 from inkcast.app.project import PanelState, Project
 from inkcast.app.web.boxes import box_editor, read_boxes
-from inkcast.app.web.cards import Card, cards, cards_value, chosen_of
+from inkcast.app.web.cards import Card, cards, cards_value
 from inkcast.app.web.clothes import clothes_form
 from inkcast.app.web.drawing_bar import DrawingBar
-from inkcast.app.web.opened import QUIET, SAVING, Opened, bump, unseen
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.panel_facts import editor_value, may_pose, moved_boxes, number_of, panel_of
 from inkcast.app.web.panel_words import panel_words
 from inkcast.app.web.pictures import small
@@ -28,20 +28,18 @@ from inkcast.images import encode_png, open_picture
 @dataclass(frozen=True)
 class Workbench:
     """`text` takes what `words` makes of a panel, `pictures` what `sight` does, the first of them, `whose`, the panel's
-    id; `mapped` asks for routing maps, `wearer` says whose clothes are shown.
+    id; `mapped` asks for routing maps.
     """
 
     text: tuple[Any, ...]
     pictures: tuple[Any, ...]
     whose: Any
     mapped: Any
-    wearer: Any
     words: Callable[[User, Project, str], list[Any]]
     sight: Callable[..., list[Any]]
 
 
 def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
-    whose = unseen("panel-pictures-of")
     with gr.Row(visible=False, elem_id="panel-bench", elem_classes="ink-split") as bench:
         with gr.Column(scale=6, min_width=300):
             heading = gr.Markdown("### Panel", elem_id="panel-heading")
@@ -63,7 +61,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                     count = gr.Slider(1, 8, value=1, step=1, label="Candidates", min_width=140, elem_id="panel-count")
                 redraw = gr.Button("Draw this panel again", variant="primary", elem_id="panel-redraw")
             locked = gr.Checkbox(label="Locked: drawing the comic leaves it alone", elem_id="panel-locked")
-            clothes = clothes_form(studio, opened, whose)
+            clothes = clothes_form(studio, opened, text.whose)
             with gr.Accordion("Pose after a picture", open=False, elem_id="panel-pose-part"):
                 gr.Markdown(
                     "A pose map (coloured limbs on black), or people whose pose is read off where the base can. The "
@@ -78,15 +76,14 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                     elem_id="panel-pose",
                 )
 
-    sights = (whose, bench, heading, editor, mapped, pictures, forget, redraw, locked, pose, *clothes.outputs)
+    whose = unseen("panel-pictures-of")
+    sights = (whose, bench, heading, editor, mapped, pictures, forget, redraw, locked, pose)
 
-    def sight(
-        user: User, project: Project, panel_id: str, with_maps: bool = False, wearer: str | None = None
-    ) -> list[Any]:
-        panel, wears = panel_of(project, panel_id), clothes.show(user, project, panel_id, wearer)
+    def sight(user: User, project: Project, panel_id: str, with_maps: bool = False) -> list[Any]:
+        panel = panel_of(project, panel_id)
         if panel is None:
             hidden = gr.update(visible=False)
-            return ["", hidden, "", None, gr.skip(), None, hidden, gr.skip(), False, None, *wears]
+            return ["", hidden, "", None, gr.skip(), None, hidden, gr.skip(), False, None]
         mine, number = studio.projects(user), number_of(project, panel_id)
         chosen = panel.chosen
         picture = mine.picture(project.id, chosen.picture) if chosen else None
@@ -111,8 +108,10 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             "Draw this panel again" if chosen else "Draw this panel",
             panel.locked,
             open_picture(mine.picture(project.id, panel.pose)) if panel.pose else None,
-            *wears,
         ]
+
+    def words(user: User, project: Project, panel_id: str) -> list[Any]:
+        return [*text.show(user, project, panel_id), *clothes.show(user, project, panel_id)]
 
     @told
     def place(request: gr.Request, project: str, panel_id: str, value: Any) -> Any:
@@ -137,14 +136,13 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def throw_away(request: gr.Request, project: str, panel_id: str, shown: Any) -> Any:
+    def throw_away(request: gr.Request, project: str, panel_id: str) -> Any:
         mine = studio.projects(studio.user(request))
-        panel, gone = state_of(mine.get(project), panel_id), chosen_of(shown)
-        others = [one.id for one in panel.candidates if one.id != gone]
-        if gone and others:
-            if panel.chosen is not None and panel.chosen.id == gone:
-                mine.choose(project, panel_id, others[-1])
-            mine.remove_candidate(project, panel_id, gone)
+        panel = state_of(mine.get(project), panel_id)
+        others = [one.id for one in panel.candidates if panel.chosen is not None and one.id != panel.chosen.id]
+        if panel.chosen is not None and others:
+            mine.choose(project, panel_id, others[-1])
+            mine.remove_candidate(project, panel_id, panel.chosen.id)
         return bump()
 
     @told
@@ -160,24 +158,30 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             gr.Warning(
                 f"base {base!r} has no pose ControlNet to follow a pose with: choose another base in the tab Story"
             )
-        else:
-            mine.set_pose(project, panel_id, encode_png(open_picture(path)))
-        return bump()
+            return None
+        mine.set_pose(project, panel_id, encode_png(open_picture(path)))
+        return gr.skip()
 
     @told
-    def pose_freely(request: gr.Request, project: str, panel_id: str) -> Any:
+    def pose_freely(request: gr.Request, project: str, panel_id: str) -> None:
         studio.projects(studio.user(request)).set_pose(project, panel_id, None)
-        return bump()
+
+    @told
+    def map_it(request: gr.Request, project: str, panel_id: str, mapped: bool) -> Any:
+        user = studio.user(request)
+        return sight(user, studio.projects(user).get(project), panel_id, mapped)[sights.index(editor)]
 
     here = [opened.project, whose]
-    editor.input(place, [*here, editor], [opened.tick], trigger_mode="always_last", **QUIET)
-    pictures.select(choose, here, [opened.tick], **SAVING)
-    forget.click(throw_away, [*here, pictures], [opened.tick], **QUIET)
-    redraw.click(draw, [opened.project, seed, count, *text.fields], [*bar.outputs, text.answer, opened.tick], **QUIET)
-    locked.input(lock, [*here, locked], [opened.tick], **SAVING)
-    pose.upload(pose_after, [*here, pose], [opened.tick], **SAVING)
-    pose.clear(pose_freely, here, [opened.tick], **SAVING)
-    return Workbench(text.outputs, sights, whose, mapped, clothes.who, text.show, sight)
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    editor.input(place, [*here, editor], [opened.tick], trigger_mode="always_last", **quiet)
+    mapped.input(map_it, [*here, mapped], [editor], **quiet)
+    pictures.select(choose, here, [opened.tick], **quiet)
+    forget.click(throw_away, here, [opened.tick], **quiet)
+    redraw.click(draw, [opened.project, seed, count, *text.fields], [*bar.outputs, text.answer, opened.tick], **quiet)
+    locked.input(lock, [*here, locked], [opened.tick], **quiet)
+    pose.upload(pose_after, [*here, pose], [pose], **quiet)
+    pose.clear(pose_freely, here, None, **quiet)
+    return Workbench((*text.outputs, *clothes.outputs), sights, whose, mapped, words, sight)
 
 
 def state_of(project: Project, panel_id: str) -> PanelState:
