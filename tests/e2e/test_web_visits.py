@@ -104,3 +104,28 @@ def test_an_error_says_what_to_do(author: Author, tmp_path: Path) -> None:
     author.page.set_input_files(drop, [str(EXAMPLE / "rolf.png")])
     author.page.locator("#cast-pictures .ink-card").nth(1).wait_for(timeout=PATIENCE)
     assert "Traceback" not in author.page.locator("body").inner_text()
+
+
+LATE_ENDS = """() => {
+  const plain = window.fetch;
+  const waits = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const late = (chunk, out) => {
+    const ends = new TextDecoder().decode(chunk).includes('close_stream');
+    return (ends ? waits(1000) : Promise.resolve()).then(() => out.enqueue(chunk));
+  };
+  window.fetch = async (...asked) => {
+    const answer = await plain(...asked);
+    if (!answer.url.includes('/queue/data')) return answer;
+    return new Response(answer.body.pipeThrough(new TransformStream({ transform: late })), answer);
+  };
+}"""
+
+
+def test_what_is_asked_while_the_stream_of_answers_ends_is_answered(browser: Any, studio: str) -> None:
+    """As on a slow line: the word that the stream ends comes a second late, and a title is given meanwhile."""
+    with Author.at(browser, studio) as somebody:
+        somebody.page.add_init_script(f"({LATE_ENDS})()")
+        somebody.enter()
+        somebody.new_project("Given in between")
+        somebody.new_project("And once more")
+        somebody.assert_local()

@@ -16,13 +16,17 @@ WORDMARK = "Inkcast"
 @cache
 def web_look() -> dict[str, Any]:
     """Arguments of `mount_gradio_app`."""
-    return {"theme": theme(), "css": stylesheet(), "head": HEAD}
+    return {"theme": theme(), "css": stylesheet(), "head": head()}
 
 
-HEAD = (
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<meta name="description" content="Inkcast: the same cast in every panel">'
-)
+def head() -> str:
+    """What a page's head holds beside Gradio's own: `stream.js` must run before the first event."""
+    script = resources.files("inkcast.app.web").joinpath("stream.js").read_text(encoding="utf-8")
+    return (
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="description" content="Inkcast: the same cast in every panel">'
+        f"<script>\n{script}</script>"
+    )
 
 
 def theme() -> Any:
