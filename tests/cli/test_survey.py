@@ -44,6 +44,8 @@ def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
     told = json.loads(text)
     assert [engine["name"] for engine in told["engines"]] == [info.name for info in ENGINES]
     assert all(engine["licence"] and engine["weights"] for engine in told["engines"])
+    assert told["engines"][-1]["missing_to_learn"] == ["engines/stable-identity/face", "engines/stable-identity/parser"]
+    assert any("insightface" in part["name"] and not part["commercial"] for part in told["vision"])
     counts = told["parameters"]
     assert counts["any-story.reference_net"] == 2_021_626_884 + 2_880
     assert counts["story-maker.image_proj_model"] / 1e6 == pytest.approx(304.45, abs=0.005)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inkcast.engines.registry import DEFAULT, ENGINES, engine_info, load_engine
+from inkcast.engines.registry import DEFAULT, ENGINES, VISION, engine_info, load_engine
 from inkcast.errors import EngineError
 from inkcast.sdxl.backbone import Backbone
 
@@ -65,3 +65,25 @@ def test_one_whole_set_of_eyes_will_do(tmp_path: Path) -> None:
     (tmp_path / "face").rmdir()
     (tmp_path / "faces").mkdir()
     assert info.missing(tmp_path) == ("image_encoder", "engines/story-maker")
+
+
+def test_learning_a_face_has_needs_of_its_own(tmp_path: Path) -> None:
+    info = engine_info("stable-identity")
+    vit, toon = ("engines/stable-identity/face", "engines/stable-identity/parser"), ("detector", "face")
+    assert info.learns_with == (" and ".join(vit) + " or " + " and ".join(toon),)
+    assert info.missing(None) == info.needs == ()
+    assert info.missing_to_learn(None) == info.missing_to_learn(tmp_path) == vit
+    (tmp_path / "detector").mkdir()
+    assert info.missing_to_learn(tmp_path) == ("face",)
+    (tmp_path / "face").mkdir()
+    assert info.missing_to_learn(tmp_path) == ()
+    assert info.present(tmp_path) == toon
+
+
+def test_research_only_weights_are_told_apart() -> None:
+    research = {weights.name for weights in VISION if not weights.commercial}
+    assert any("insightface" in name for name in research)
+    assert any("SegFormer" in name for name in research)
+    assert all(weights.licence and weights.at for weights in VISION)
+    for info in ENGINES:  # an engine that draws with such weights says so itself
+        assert bool(info.non_commercial) == (info.name in ("story-maker", "stable-identity"))

@@ -23,9 +23,13 @@ def engines(
 
     found = survey(base)
     if as_json:
-        from inkcast.engines.registry import parameter_counts
+        from inkcast.engines.registry import VISION, parameter_counts
 
-        told = {"engines": [asdict(engine) for engine in found], "parameters": parameter_counts()}
+        told = {
+            "engines": [asdict(engine) for engine in found],
+            "vision": [asdict(weights) for weights in VISION],
+            "parameters": parameter_counts(),
+        }
         typer.echo(json.dumps(told, indent=2))
         return
     from rich.console import Console

@@ -70,12 +70,17 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Tensor]:
 
 
 def load_strict(module: nn.Module, checkpoint: Checkpoint) -> None:
-    """Every parameter from the file and nothing left over; dtypes stay the module's.
+    """Every parameter from the file and nothing left over; dtypes stay the module's. Raises as `check_strict`."""
+    check_strict(module.state_dict(), checkpoint)
+    module.load_state_dict(checkpoint.tensors)
+
+
+def check_strict(wanted: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
+    """That the file holds what is wanted, in its shapes, and nothing else.
 
     Raises:
         WeightsError: naming the first missing and the first unexpected tensor, or the first of another shape.
     """
-    wanted = module.state_dict()
     missing = next((name for name in wanted if name not in checkpoint.tensors), None)
     unexpected = next((name for name in checkpoint.tensors if name not in wanted), None)
     if missing or unexpected:
@@ -89,7 +94,6 @@ def load_strict(module: nn.Module, checkpoint: Checkpoint) -> None:
                 f"{name} in {shown(checkpoint.source)} is {list(tensor.shape)} but the engine needs "
                 f"{list(wanted[name].shape)}: use weights made for this engine and base"
             )
-    module.load_state_dict(checkpoint.tensors)
 
 
 def save_weights(

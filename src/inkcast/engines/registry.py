@@ -23,8 +23,9 @@ DEFAULT = "any-story"
 class EngineInfo:
     """A method as the command line lists it. `factory` is "module:function", called with the base and who to report to.
 
-    `parts` are companion paths of the base folder, `eyes` other sets of them of which one must be whole; `packages`
-    maps an optional package to the extra that brings it, `non_commercial` names weights not for money.
+    `parts` are companion paths of the base folder, `eyes` other sets of them of which one must be whole, `learning`
+    such sets for an engine that learns each face, which draws without; `packages` maps an optional package to the extra
+    that brings it, `non_commercial` names weights not for money.
     `counts` is "module:function", called with a UNet on the meta device: the parameters of each trained part.
     """
 
@@ -39,26 +40,43 @@ class EngineInfo:
     weights: str
     packages: Mapping[str, str]
     eyes: tuple[tuple[str, ...], ...] = ()
+    learning: tuple[tuple[str, ...], ...] = ()
     non_commercial: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Every companion path, alternatives joined by "or"."""
-        return (*self.parts, *([" or ".join(" and ".join(each) for each in self.eyes)] if self.eyes else []))
+        return (*self.parts, *_either(self.eyes))
+
+    @property
+    def learns_with(self) -> tuple[str, ...]:
+        """What learning a face needs beside, alternatives joined by "or"."""
+        return _either(self.learning)
 
     def present(self, folder: Path | None) -> tuple[str, ...]:
-        """The companion parts, of all alternatives, that a base's folder holds."""
-        named = (*self.parts, *(part for each in self.eyes for part in each))
-        return tuple(part for part in named if folder is not None and (folder / part).exists())
+        """The companion parts, of all alternatives and of learning too, that a base's folder holds."""
+        named = (*self.parts, *(part for each in (*self.eyes, *self.learning) for part in each))
+        return tuple(part for part in named if not _absent((part,), folder))
 
     def missing(self, folder: Path | None) -> tuple[str, ...]:
         """The companion parts that a base's folder lacks; all of them where it has no folder."""
+        return _absent(self.parts, folder) + _nearest(self.eyes, folder)
 
-        def absent(parts: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(part for part in parts if folder is None or not (folder / part).exists())
+    def missing_to_learn(self, folder: Path | None) -> tuple[str, ...]:
+        """What a base's folder lacks to learn a face."""
+        return _nearest(self.learning, folder)
 
-        nearest = min((absent(each) for each in self.eyes), key=len, default=())
-        return absent(self.parts) + nearest
+
+def _either(sets: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return (" or ".join(" and ".join(each) for each in sets),) if sets else ()
+
+
+def _absent(parts: tuple[str, ...], folder: Path | None) -> tuple[str, ...]:
+    return tuple(part for part in parts if folder is None or not (folder / part).exists())
+
+
+def _nearest(sets: tuple[tuple[str, ...], ...], folder: Path | None) -> tuple[str, ...]:
+    return min((_absent(each, folder) for each in sets), key=len, default=())
 
 
 # In the order in which a base without the default's weights falls back on them: learning faces takes minutes.
@@ -108,11 +126,56 @@ ENGINES: tuple[EngineInfo, ...] = (
         factory="inkcast.engines.stable_identity.engine:load_engine",
         counts="inkcast.engines.stable_identity.encoder:parameter_counts",
         families=("sdxl", "sd"),
-        parts=(),  # words learned or imported before need none; learning asks for its eyes itself
+        parts=(),  # words learned or imported before need none
         licence="Apache-2.0",
         weights="learned per character; to learn on SDXL: a public face ViT and SegFormer face parser (see its page)",
         packages={},
+        learning=(("engines/stable-identity/face", "engines/stable-identity/parser"), ("detector", "face")),
+        non_commercial=("SegFormer face parsers made from NVIDIA's mit-b5 and CelebAMask-HQ, both for research only",),
     ),
+)
+
+
+@dataclass(frozen=True)
+class PublicWeights:
+    """Weights of others that read references and pictures, and their licence as their makers state it.
+
+    `at` is where they are put or named; `commercial` is whether they may be used for money.
+    """
+
+    name: str
+    reads: str
+    at: str
+    licence: str
+    commercial: bool = True
+
+
+VISION: tuple[PublicWeights, ...] = (
+    PublicWeights("CLIP ViT-H/14 (LAION-2B)", "subjects", "image_encoder of a base", "MIT"),
+    PublicWeights(
+        "insightface packs", "faces", "faces of a base, or --faces", "non-commercial research", commercial=False
+    ),
+    PublicWeights("rembg's isnet-anime", "where the subject is", "rembg's folder", "Apache-2.0"),
+    PublicWeights("rembg's isnet-general-use, u2net, u2netp", "where the subject is", "rembg's folder", "Apache-2.0"),
+    PublicWeights("rembg's birefnet-general", "where the subject is", "rembg's folder", "MIT"),
+    PublicWeights("ViTPose", "poses", "pose of a base, or --poses", "Apache-2.0"),
+    PublicWeights(
+        "Mask2Former", "people", "people of a base, or --people", "MIT (of its code; none given for weights)"
+    ),
+    PublicWeights(
+        "jayanta/vit-base-patch16-224-in21k-face-recognition",
+        "the face that StableIdentity learns",
+        "engines/stable-identity/face of a base",
+        "Apache-2.0",
+    ),
+    PublicWeights(
+        "SegFormer face parsers (NVIDIA's mit-b5, CelebAMask-HQ)",
+        "where face and hair are",
+        "engines/stable-identity/parser of a base",
+        "non-commercial research",
+        commercial=False,
+    ),
+    PublicWeights("Qwen2-VL 2B and 7B", "captions of training pictures", "--captions", "Apache-2.0"),
 )
 
 

@@ -13,7 +13,8 @@ from inkcast.errors import BaseModelError, UsageError
 @dataclass(frozen=True)
 class Surveyed:
     """An engine and what a base holds of it: parts that it `needs`, that are `present` and `missing`; `ready` is none
-    missing. `non_commercial` names weights among them that must not be used for money."""
+    missing. `learns_with` and `missing_to_learn` are the same of an engine that learns each face. `non_commercial`
+    names weights among them that must not be used for money."""
 
     name: str
     title: str
@@ -25,6 +26,8 @@ class Surveyed:
     ready: bool
     needs: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
+    learns_with: tuple[str, ...] = ()
+    missing_to_learn: tuple[str, ...] = ()
     non_commercial: tuple[str, ...] = ()
 
 
@@ -43,6 +46,8 @@ def survey(base: str = "toon") -> tuple[Surveyed, ...]:
             not missing,
             info.needs,
             info.present(folder),
+            info.learns_with,
+            info.missing_to_learn(folder),
             info.non_commercial,
         )
         for info in ENGINES

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId
+from inkcast.engines.checkpoints import read_checkpoint
 from inkcast.engines.engine import Engine, Member, PanelPrompt, Style, TrainingBatch
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import StoryMaker
@@ -253,9 +254,10 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Story
     )
     adapter = fresh_adapter(base.unet, size, parameters.rank)
     if parameters.init_faceid is not None:
-        start_from_faceid(adapter, parameters.init_faceid)
+        start_from_faceid(adapter, read_checkpoint(parameters.init_faceid))
     if parameters.init_plus is not None:
-        start_from_plus(adapter, parameters.init_plus, projections=parameters.init_faceid is None)
+        plus = read_checkpoint(parameters.init_plus)
+        start_from_plus(adapter, plus, projections=parameters.init_faceid is None)
     adapter.to(device)
     whole = StoryMakerTrainee(base, eyes, adapter, parameters.attention_weight, parameters.attention_form)
     trainee = whole if parameters.background else WithoutBackground(whole)

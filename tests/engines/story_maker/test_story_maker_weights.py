@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +13,16 @@ import torch
 from safetensors.torch import save_file
 from tests.engines.story_maker.small import RANK, SIZE, random_adapter
 
-from inkcast.engines.checkpoints import LEVELS, Checkpoint, weights_digest
+from inkcast.engines.checkpoints import LEVELS, Checkpoint, read_checkpoint, weights_digest
 from inkcast.engines.ip_adapter.weights import fresh_adapter as plus_adapter
 from inkcast.engines.ip_adapter.weights import save_adapter as save_plus
+from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.options import Options
 from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
 from inkcast.engines.story_maker.weights import (
     PUBLISHED,
+    Adapter,
     Facts,
     check_layout,
     fresh_adapter,
@@ -152,14 +156,38 @@ def test_training_begins_from_published_adapters(backbone: Backbone, tmp_path: P
     torch.save({"image_proj": faceid, "ip_adapter": attention}, tmp_path / "faceid.bin")
     torch.save({"image_proj": plus, "ip_adapter": {"1.to_k_ip.weight": torch.zeros(2)}}, tmp_path / "plus.bin")
     before = {n: t.clone() for n, t in ours.state_dict().items()}
-    start_from_faceid(ours, tmp_path / "faceid.bin")
-    start_from_plus(ours, tmp_path / "plus.bin", projections=False)
+    start_from_faceid(ours, read_checkpoint(tmp_path / "faceid.bin"))
+    start_from_plus(ours, read_checkpoint(tmp_path / "plus.bin"), projections=False)
     silent = {"image_proj_model.norm_out.weight": torch.zeros(SIZE.character.out_channels)}
     for name, tensor in ours.state_dict().items():
         stays = name.startswith(tuple(f"image_proj_model.{part}" for part in mine[:4]))
         assert torch.equal(tensor, ((before | silent) if stays else tensors)[name]), name
-    with pytest.raises(WeightsError, match=r"resample\.proj\.0\.weight is \[12, 6\] but this adapter has none"):
-        start_from_plus(ours, tmp_path / "faceid.bin", projections=False)
+    with pytest.raises(WeightsError, match=r"has an unexpected image_proj_model\.resample\.proj\.0\.weight"):
+        start_from_plus(ours, read_checkpoint(tmp_path / "faceid.bin"), projections=False)
+    with pytest.raises(WeightsError, match=r"holds no image_proj\.\*"):
+        start_from_plus(ours, Checkpoint("none.bin", {"unet.weight": torch.zeros(1)}), projections=False)
+
+
+def faceid_layout() -> dict[str, list[int]]:
+    """`ip-adapter-faceid-plusv2_sdxl.bin`: what StoryMaker's file has, but for what its paper adds."""
+    added = tuple(f"image_proj_model.{part}" for part in ("pos_embed", "bg_embed", "proj_out", "norm_out", "resample"))
+    kept = {name: shape for name, shape in published_layout().items() if not name.startswith(added)}
+    return {name.replace("image_proj_model.", "image_proj."): shape for name, shape in kept.items()}
+
+
+def test_the_published_faceid_fits_at_full_size_and_a_part_of_it_does_not() -> None:
+    with torch.device("meta"):
+        adapter = Adapter(sdxl_unet(), PerceiverSize(), 128)
+    layout = faceid_layout()
+    assert len(layout) == 56 + 1260
+    assert 2 * sum(math.prod(shape) for shape in layout.values()) == pytest.approx(1_487_555_181, rel=1e-3)
+    start_from_faceid(adapter, on_meta(layout))
+    for name in ("ip_adapter.7.to_v_ip.weight", "ip_adapter.0.to_q_lora.up.weight", "image_proj.norm.bias"):
+        some = {key: shape for key, shape in layout.items() if key != name}
+        with pytest.raises(WeightsError, match=re.escape(f"lacks {name.replace('image_proj.', 'image_proj_model.')}")):
+            start_from_faceid(adapter, on_meta(some))
+    with pytest.raises(WeightsError, match=r"image_proj_model\.norm\.bias in mask\.bin is \[3\] but the engine needs"):
+        start_from_faceid(adapter, on_meta(layout | {"image_proj.norm.bias": [3]}))
 
 
 def test_an_ip_adapter_alone_gives_keys_and_values_too(backbone: Backbone, tmp_path: Path) -> None:
@@ -168,7 +196,7 @@ def test_an_ip_adapter_alone_gives_keys_and_values_too(backbone: Backbone, tmp_p
     torch.manual_seed(2)
     plus = plus_adapter(backbone, SIZE.character)
     save_plus(plus, tmp_path / "plus.safetensors")
-    start_from_plus(ours, tmp_path / "plus.safetensors", projections=True)
+    start_from_plus(ours, read_checkpoint(tmp_path / "plus.safetensors"), projections=True)
     for number in (layer.number for layer in ours.ip_adapter.layers if layer.is_cross):
         for name in ("to_k_ip", "to_v_ip"):
             theirs = plus.ip_adapter.get_parameter(f"{number}.{name}.weight")
