@@ -83,6 +83,31 @@ def test_without_a_face_the_whole_subject_stands_in(vit: Path) -> None:
         VitEyes(vit, Told(None)).look(empty)
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """A segmenter that finds its subject in one box, or none."""
+
+    box: tuple[int, int, int, int] | None
+
+    def segment(self, pixels: np.ndarray) -> np.ndarray:
+        return Told(self.box).parse(pixels).face
+
+
+def test_a_segmenter_finds_the_subject_of_a_busy_picture_without_a_face(vit: Path, tmp_path: Path) -> None:
+    seen = VitEyes(vit, Told(None), segmenter=Cuts((8, 16, 40, 80))).look(reference())
+    assert seen.note == "no face found: learning from the whole subject"
+    assert seen.masks.face.sum() == seen.masks.face[16:80, 8:40].sum() == 64 * 32
+    for segmenter in (None, Cuts(None)):
+        seen = VitEyes(vit, Told(None), segmenter=segmenter).look(reference())
+        assert seen.note == "no face found: learning from the whole picture, background and all: give a mask"
+        assert seen.masks.face.all()
+    torch.manual_seed(0)
+    save_net(FaceEncoder(), tmp_path / "face")
+    faces = ToonFaces(FindsNobody(tmp_path / "face"), tmp_path / "face")
+    drawn = ToonEyes(faces, Told(None), Cuts((8, 16, 40, 80))).look(reference())
+    assert drawn.masks.face.sum() == 64 * 32
+
+
 def test_transparent_parts_are_paper() -> None:
     image = picture().convert("RGBA")
     alpha = Image.new("L", (80, 96), 255)
@@ -98,6 +123,11 @@ def test_transparent_parts_are_paper() -> None:
 class Finds(ToonDetector):
     def find(self, pictures: np.ndarray, threshold: float = 0.3) -> list[tuple[Found, ...]]:
         return [(Found("character", (0, 0, 80, 96), 1.0, Face((25, 30, 55, 70), POINTS, 1.0)),)]
+
+
+class FindsNobody(ToonDetector):
+    def find(self, pictures: np.ndarray, threshold: float = 0.3) -> list[tuple[Found, ...]]:
+        return [()]
 
 
 def test_drawn_faces_are_aligned_and_mirrored(tmp_path: Path) -> None:

@@ -186,7 +186,9 @@ def test_the_published_faceid_fits_at_full_size_and_a_part_of_it_does_not() -> N
         some = {key: shape for key, shape in layout.items() if key != name}
         with pytest.raises(WeightsError, match=re.escape(f"lacks {name.replace('image_proj.', 'image_proj_model.')}")):
             start_from_faceid(adapter, on_meta(some))
-    with pytest.raises(WeightsError, match=r"image_proj_model\.norm\.bias in mask\.bin is \[3\] but the engine needs"):
+    with pytest.raises(
+        WeightsError, match=r"image_proj_model\.norm\.bias in 'mask\.bin' is \[3\] but the engine needs"
+    ):
         start_from_faceid(adapter, on_meta(layout | {"image_proj.norm.bias": [3]}))
 
 

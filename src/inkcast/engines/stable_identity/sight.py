@@ -19,9 +19,9 @@ from inkcast.quiet import no_bars
 from inkcast.toon.nets import FaceEncoder
 from inkcast.vision.alignment import align_face
 from inkcast.vision.crops import crop_boxes, on_white, to_tensor
-from inkcast.vision.cutout import subject_mask
 from inkcast.vision.face import TOON_ZOOM, ToonFaces
 from inkcast.vision.face_parsing import FaceMasks, FaceParser
+from inkcast.vision.segment import Segmenter, cut_out
 
 FACE_MARGIN = 1.4
 """How much more than the parsed face its encoder sees, as the published crop of an aligned portrait does."""
@@ -49,11 +49,13 @@ class Eyes(Protocol):
 @dataclass(frozen=True)
 class VitEyes:
     """A face ViT's class token, and a face parser. `source` is a folder or hub id of a ViT with its preprocessor's
-    config, such as jayanta/vit-base-patch16-224-in21k-face-recognition."""
+    config, such as jayanta/vit-base-patch16-224-in21k-face-recognition. A `segmenter` finds the subject where there is
+    no face."""
 
     source: str | Path
     parser: FaceParser
     device: str = "cpu"
+    segmenter: Segmenter | None = None
 
     @cached_property
     def parts(self) -> tuple[Any, Tensor, Tensor]:
@@ -79,9 +81,9 @@ class VitEyes:
     def look(self, reference: Reference) -> Seen:
         picture = on_paper(reference)
         masks = self.parser.parse(picture)
-        note = "" if masks.face.any() else _NO_FACE
-        if note:
-            masks = whole_subject(reference)
+        note = ""
+        if not masks.face.any():
+            masks, note = whole_subject(reference, self.segmenter)
         return Seen(picture, masks, self._features(picture, masks.face), note)
 
     @torch.no_grad()
@@ -100,6 +102,7 @@ class ToonEyes:
 
     faces: ToonFaces
     parser: FaceParser
+    segmenter: Segmenter | None = None
 
     @property
     def dim(self) -> int:
@@ -112,15 +115,12 @@ class ToonEyes:
         if found and masks.face.any():
             crop = align_face(picture, found[0].points, FaceEncoder.side, TOON_ZOOM)
             return Seen(picture, masks, self._features(crop))
-        masks = whole_subject(reference)
-        return Seen(picture, masks, self._features(on_white(picture, masks.face, FaceEncoder.side)), _NO_FACE)
+        masks, note = whole_subject(reference, self.segmenter)
+        return Seen(picture, masks, self._features(on_white(picture, masks.face, FaceEncoder.side)), note)
 
     def _features(self, crop: UInt8[np.ndarray, "s s 3"]) -> Float[Tensor, "2 f"]:
         both = np.stack([crop, np.ascontiguousarray(crop[:, ::-1])])
         return torch.from_numpy(self.faces.embed(both)).float()
-
-
-_NO_FACE = "no face found: learning from the whole subject"
 
 
 def on_paper(reference: Reference) -> UInt8[np.ndarray, "h w 3"]:
@@ -132,9 +132,11 @@ def on_paper(reference: Reference) -> UInt8[np.ndarray, "h w 3"]:
     return (pixels[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
 
 
-def whole_subject(reference: Reference) -> FaceMasks:
-    """Where no face is found, all of the subject counts as one. Raises `EngineError` if there is none."""
-    mask = subject_mask(reference)
-    if not mask.any():
+def whole_subject(reference: Reference, segmenter: Segmenter | None) -> tuple[FaceMasks, str]:
+    """Where no face is found, all of the subject counts as one, and what was done. Raises `EngineError` if there is
+    none."""
+    found = cut_out(reference, segmenter)
+    if not found.mask.any():
         raise EngineError(f"{shown(reference.source)} shows neither a face nor a subject: use another picture")
-    return FaceMasks(mask, np.zeros_like(mask))
+    learned = "picture, background and all: give a mask" if found.how == "whole picture" else "subject"
+    return FaceMasks(found.mask, np.zeros_like(found.mask)), f"no face found: learning from the whole {learned}"

@@ -10,6 +10,7 @@ from typing import Protocol
 from inkcast.cast.character import Character, Identity
 from inkcast.cast.identities import references_digest
 from inkcast.config import settings
+from inkcast.engines.cutting import find_segmenter
 from inkcast.engines.identity import load_identity, save_identity
 from inkcast.engines.stable_identity.gallery import words_of
 from inkcast.engines.stable_identity.sight import Eyes, ToonEyes, VitEyes
@@ -18,6 +19,7 @@ from inkcast.sdxl.backbone import Backbone
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import ToonFaces
 from inkcast.vision.face_parsing import SegformerParser, ToonFaceParser
+from inkcast.vision.segment import ToonSegmenter
 
 NAME = "stable-identity"
 
@@ -37,10 +39,10 @@ def find_eyes(base: Backbone) -> Eyes | None:
             raise BaseModelError(
                 f"base {base.name!r} has a face encoder but no face parser: put a SegFormer at {parser}"
             )
-        return VitEyes(vit, SegformerParser(parser, str(base.device)), str(base.device))
+        return VitEyes(vit, SegformerParser(parser, str(base.device)), str(base.device), find_segmenter(base))
     if _net(base.folder / "detector") == "Detector" and _net(base.folder / "face") == "FaceEncoder":
         detector = ToonDetector(base.folder / "detector")
-        return ToonEyes(ToonFaces(detector, base.folder / "face"), ToonFaceParser(detector))
+        return ToonEyes(ToonFaces(detector, base.folder / "face"), ToonFaceParser(detector), ToonSegmenter(detector))
     return None
 
 
