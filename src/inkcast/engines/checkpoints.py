@@ -7,7 +7,7 @@ import json
 import math
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,9 @@ def _dequantised(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def weights_digest(*modules: nn.Module) -> str:
-    """SHA-256 over names, shapes and values (as float16, so that saving changes nothing) of all tensors."""
+def weights_digest(*modules: nn.Module, files: Iterable[Path] = ()) -> str:
+    """SHA-256 over names, shapes and values (as float16, so that saving changes nothing) of all tensors, and over names
+    and bytes of files that others read."""
     total = hashlib.sha256()
     for module in modules:
         for name, tensor in sorted(module.state_dict().items()):
@@ -172,4 +173,7 @@ def weights_digest(*modules: nn.Module) -> str:
             plain = plain.half() if plain.is_floating_point() else plain
             total.update(f"{name}:{plain.dtype}:{tuple(plain.shape)}:".encode())
             total.update(plain.contiguous().view(-1).view(torch.uint8).numpy().data)
+    for path in files:
+        with path.open("rb") as file:
+            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}:".encode())
     return total.hexdigest()

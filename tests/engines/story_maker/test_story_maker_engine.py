@@ -34,6 +34,7 @@ from inkcast.errors import EngineError
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit
+from inkcast.vision.face import InsightFaces
 
 L = SIZE.tokens
 
@@ -276,3 +277,20 @@ def test_it_loads_from_a_base_folder_with_its_facts(backbone: Backbone, tiny_bas
     assert all(torch.equal(saved[n].half(), t.half()) for n, t in adapter.state_dict().items())
     assert maker.encode(character(ANN)).weights_digest == maker.digest
     assert NAMES[ANN] == "Ann"
+
+
+def test_another_pack_of_faces_makes_other_identities(backbone: Backbone, tmp_path: Path) -> None:
+    """Of a pack that is read elsewhere, file by file; nothing of it is loaded for that."""
+
+    def digest(*files: tuple[str, bytes]) -> str:
+        for old in tmp_path.glob("*.onnx"):
+            old.unlink()
+        for name, data in files:
+            (tmp_path / name).write_bytes(data)
+        seen = replace(eyes(), faces=InsightFaces(tmp_path, dim=Faces.dim))
+        return StoryMaker(backbone, seen, random_adapter(backbone)).digest
+
+    detection, recognition = ("det.onnx", b"finds"), ("rec.onnx", b"knows")
+    first = digest(detection, recognition)
+    assert first == digest(recognition, detection)
+    assert len({first, digest(detection, ("rec.onnx", b"knew")), digest(detection), digest()}) == 4

@@ -67,7 +67,7 @@ class StoryMaker:
                 f"{eyes.faces.dim}: use the encoder they were trained with"
             )
         self.base, self.eyes, self.options, self.report = base, eyes, options or Options(), report
-        self.digest = weights_digest(adapter, eyes.clip.model, *face_nets(eyes.faces))
+        self.digest = weights_digest(adapter, eyes.clip.model, *face_nets(eyes.faces), files=face_files(eyes.faces))
         self.adapter = adapter.to(base.device, base.dtype).eval()
         self._names: dict[str, CharacterId] = {}
         self._projected: dict[tuple[int, Looking], tuple[Cast, Projected]] = {}
@@ -208,8 +208,12 @@ def _side_by_side(blocks: Sequence[Projected]) -> Projected:
 
 
 def face_nets(faces: FaceReader) -> tuple[nn.Module, ...]:
-    """What of a face reader goes into the weights' digest."""
+    """What of a face reader goes into the weights' digest, as `face_files` does."""
     return (faces.net,) if isinstance(faces, ToonFaces) else ()
+
+
+def face_files(faces: FaceReader) -> tuple[Path, ...]:
+    return tuple(sorted(faces.pack.glob("*.onnx"))) if isinstance(faces, InsightFaces) else ()
 
 
 def find_faces(base: Backbone) -> FaceReader:
