@@ -204,6 +204,20 @@ def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path
     assert (asked.scheduler, asked.guidance) == ("ddim", 0.0)
 
 
+def test_an_engine_that_routes_is_not_rounded_where_others_are(
+    drawing: Drawing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    auto = replace(with_any_story(tmp_path / "base", drawing), dtype="auto", device="cpu")
+    for engine, dtype, wanted in (
+        ("any-story", "auto", "float32"),
+        ("", "auto", "float32"),
+        ("any-story", "bfloat16", "bfloat16"),
+        ("ip-adapter", "auto", "bfloat16"),
+    ):
+        assert open_easel(replace(auto, engine=engine, dtype=dtype), unheard).drawing.dtype == wanted, (engine, dtype)
+
+
 def test_the_toon_base_keeps_its_own_values(backbone: Backbone) -> None:
     for engine, toon, wanted in (
         (StoryMaker, True, ("euler", 7.0)),

@@ -12,12 +12,13 @@ from inkcast.drawing.choices import Drawing, Origin
 from inkcast.drawing.enrolling import sight_of
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.routes import Painted, RouteMaps
-from inkcast.engines.registry import DEFAULT, ENGINES, load_engine
+from inkcast.engines.registry import DEFAULT, ENGINES, engine_info, load_engine
 from inkcast.errors import EngineError, UsageError
 from inkcast.events import Note, Report, unheard
 from inkcast.page.panel import DrawnPanel, Figure
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
     from inkcast.drawing.figures import Finder
@@ -183,7 +184,6 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     """
     if drawing.dtype not in DTYPES:
         raise UsageError(f"unknown precision {drawing.dtype!r}: use one of {', '.join(DTYPES)}")
-    import torch
 
     from inkcast.sampling.schedulers import make_scheduler
     from inkcast.sdxl.backbone import load_backbone
@@ -192,7 +192,7 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     base = load_backbone(
         drawing.base,
         device=None if drawing.device == "auto" else drawing.device,
-        dtype=None if drawing.dtype == "auto" else getattr(torch, drawing.dtype),
+        dtype=_precision(drawing),
         low_vram=drawing.low_vram,
     )
     name = drawing.engine or default_engine(base, report)
@@ -201,6 +201,19 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     loras = load_loras(base, [(lora.file, lora.scale) for lora in drawing.loras])
     engine = load_engine(name, base, report=report)
     return BaseEasel(base, engine, settled(drawing, engine, base), report, loras=loras)
+
+
+def _precision(drawing: Drawing) -> torch.dtype | None:
+    """What was asked for; None leaves it to the base."""
+    import torch
+
+    from inkcast.sdxl.backbone import choose_device
+
+    if drawing.dtype != "auto":
+        return getattr(torch, drawing.dtype)  # type: ignore[no-any-return]
+    device = choose_device(None if drawing.device == "auto" else drawing.device)
+    on_cpu = device.type == "cpu"
+    return torch.float32 if on_cpu and engine_info(drawing.engine or DEFAULT).exact else None
 
 
 def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:

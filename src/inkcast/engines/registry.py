@@ -27,6 +27,7 @@ class EngineInfo:
     such sets for an engine that learns each face, which draws without; `packages` maps an optional package to the extra
     that brings it, `non_commercial` names weights not for money.
     `counts` is "module:function", called with a UNet on the meta device: the parameters of each trained part.
+    `exact` is drawn in float32 on CPUs, whatever would be faster there, unless a precision is asked for.
     """
 
     name: str
@@ -42,6 +43,7 @@ class EngineInfo:
     eyes: tuple[tuple[str, ...], ...] = ()
     learning: tuple[tuple[str, ...], ...] = ()
     non_commercial: tuple[str, ...] = ()
+    exact: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ ENGINES: tuple[EngineInfo, ...] = (
         licence="Apache-2.0",
         weights="trained by this project's recipes; no SDXL weights are published",
         packages={},
+        exact=True,  # its arg max turns what bfloat16 rounds off into somebody else's pixels
     ),
     EngineInfo(
         name="story-maker",
