@@ -117,6 +117,48 @@ def test_what_is_typed_while_the_studio_still_answers_to_earlier_boxes_is_kept(a
     expect(page.get_by_label("Tom: right in percent")).to_have_value("60")
 
 
+def late(words: str) -> str:
+    """Holds requests that carry these words back for a second and a half."""
+    return f"""(() => {{
+      const straight = window.fetch;
+      window.fetch = async (...request) => {{
+        if (String(request[1]?.body ?? '').includes({words!r})) await new Promise((done) => setTimeout(done, 1500));
+        return straight(...request);
+      }};
+    }})()"""
+
+
+def test_a_save_that_waits_while_another_panel_is_chosen_reaches_its_own(author: Author, api: Studio) -> None:
+    made = api.make_project(title="Late", story="Tom waves in the castle. Tom sits in the park.", cast=[])
+    author.enter(f"?project={made.id}")
+    author.tab("Comic")
+    page, caption = author.page, author.page.locator("#panel-caption textarea, #panel-caption input")
+    expect(page.locator("#panel-shows textarea")).to_have_value("Tom waves in the castle.")
+    before = [panel.script.get("caption", "") for panel in made.panels]
+    page.get_by_role("button", name="History").click()
+    edits = page.locator("#comic-revisions li")
+    expect(edits).not_to_have_count(0)
+    known = edits.count()
+    page.evaluate(late("Once upon a time"))
+    caption.fill("Once upon a time")
+    page.click("#panel-save")
+    page.locator("#comic-panels .ink-card").nth(1).click()
+    expect(page.locator("#panel-shows textarea")).to_have_value("Tom sits in the park.")
+
+    def captions() -> list[str]:
+        return [panel.script.get("caption", "") for panel in api.project(made.id).panels]
+
+    author.until(lambda: "Once upon a time" in captions())
+    assert captions() == ["Once upon a time", before[1]]
+    expect(edits).to_have_count(known + 1)  # so the answers are here
+    expect(page.locator("#panel-heading")).to_contain_text("Panel 2")
+    expect(page.locator("#panel-shows textarea")).to_have_value("Tom sits in the park.")
+    expect(caption).to_have_value(before[1])  # the answer to the save says nothing of this panel
+    caption.fill("Later")
+    page.click("#panel-save")
+    author.until(lambda: captions() == ["Once upon a time", "Later"])
+
+
 def test_routing_maps_lie_over_the_panel_and_a_dragged_box_steers_them(
     panel: Author, api: Studio, drawn: Project
 ) -> None:

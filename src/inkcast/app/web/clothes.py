@@ -25,7 +25,8 @@ class ClothesForm:
     show: Callable[[User, Project, str], list[Any]]
 
 
-def clothes_form(studio: Studio, opened: Opened) -> ClothesForm:
+def clothes_form(studio: Studio, opened: Opened, whose: Any) -> ClothesForm:
+    """`whose` is the component with the id of the panel that the form is about."""
     with gr.Accordion("Other clothes", open=False, elem_id="panel-clothes"):
         with gr.Row():
             who = gr.Dropdown(label="Who", min_width=120, elem_id="panel-clothes-who")
@@ -70,7 +71,7 @@ def clothes_form(studio: Studio, opened: Opened) -> ClothesForm:
         mine.set_panel(project_id, panel_id, dressed(panel.script, name, choice or ""))
         return bump()
 
-    here = [opened.project, opened.panel, who]
+    here = [opened.project, whose, who]
     who.input(choose, here, [what], show_progress="hidden")
     what.input(dress, [*here, what], [opened.tick], show_progress="hidden")
     return ClothesForm((who, what), show)

@@ -22,6 +22,8 @@ from inkcast.app.web.told import told
 from inkcast.app.web.workbench import workbench
 
 HISTORY = 12
+LATE = "(shown, chosen, late) => shown === chosen ? late : late + 1"
+"""Counts the pictures that arrived after their author had chosen another panel."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         with gr.Tab("Pages and export", id="pages") as pages_tab:
             pages = pages_view(studio, opened)
 
+    late = gr.Number(0, visible="hidden")
     around = (strip, undo, redo, history)
 
     def view(user: User, project: Project, chosen: str) -> list[Any]:
@@ -102,13 +105,15 @@ def comic_tab(studio: Studio, opened: Opened) -> ComicTab:
         return pages.show(user, studio.projects(user).get(project))
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    opened.tick.change(
-        refresh,
-        [opened.project, opened.panel, bench.mapped],
-        [*around, *bench.pictures],
-        trigger_mode="always_last",
-        **quiet,
-    )
+    for event in (opened.tick.change, late.change):
+        event(
+            refresh,
+            [opened.project, opened.panel, bench.mapped],
+            [*around, *bench.pictures],
+            trigger_mode="always_last",
+            **quiet,
+        )
+    bench.whose.change(None, [bench.whose, opened.panel, late], [late], js=LATE)
     strip.select(choose, [opened.project, bench.mapped], [opened.panel, *bench.text, *bench.pictures], **quiet)
     moves = tuple(
         button.click(moving(verb), [opened.project, opened.panel], [*bench.text, opened.tick], **quiet)

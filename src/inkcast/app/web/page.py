@@ -11,7 +11,7 @@ from inkcast.app.context import LOCAL_ID, Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.cast_tab import cast_names, cast_tab
 from inkcast.app.web.comic_tab import comic_tab
-from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.projects_tab import projects_tab
 from inkcast.app.web.story_tab import story_tab
 from inkcast.app.web.told import told
@@ -23,8 +23,8 @@ LINK = "(id) => { if (id) history.replaceState(null, '', '?project=' + encodeURI
 def build_web(studio: Studio) -> Any:
     """The whole web app over one studio; the server mounts it."""
     with gr.Blocks(title="Inkcast", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as blocks:
-        opened = Opened(gr.State(""), gr.State(0), gr.State(""))
-        link = gr.Textbox(visible="hidden", elem_id="ink-link")  # states do not reach the browser; this does
+        opened = Opened(unseen("ink-project"), gr.State(0), unseen("ink-panel"))
+        link = unseen("ink-link")  # follows once the project is shown
         head = gr.HTML(elem_id="ink-head")
         with gr.Tabs(elem_id="ink-tabs"):
             with gr.Tab("Projects", id="projects"):
@@ -47,12 +47,12 @@ def build_web(studio: Studio) -> Any:
             user = studio.user(request)
             project = studio.projects(user).get(project_id)
             return [
-                project_id,
                 head_of(studio, user, project.title),
                 project.title,
                 projects.load(user, project_id),
                 *story.show(user, project),
                 *comic.show(user, project),
+                project_id,
             ]
 
         @told
@@ -74,7 +74,7 @@ def build_web(studio: Studio) -> Any:
             return head_of(studio, user, studio.projects(user).get(project_id).title)
 
         quiet: dict[str, Any] = {"show_progress": "hidden"}
-        everything = [link, head, projects.title, projects.cards, *story.outputs, *comic.outputs]
+        everything = [head, projects.title, projects.cards, *story.outputs, *comic.outputs, link]
         blocks.load(enter, None, [opened.project, cast.library], **quiet)
         opened.project.change(show, [opened.project], everything, **quiet)
         link.change(None, [link], None, js=LINK)

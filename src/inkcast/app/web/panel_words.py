@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,22 +12,33 @@ import gradio as gr
 from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.lettering import pages_html
-from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.panel_facts import edited, merged, number_of, panel_of, words_on_form
 from inkcast.app.web.told import told
 from inkcast.errors import InkcastError
 
+Answer = dict[str, Any]
+TAKE = """(told, whose, held, ...words) => {
+  const answer = told ? JSON.parse(told) : {};
+  if (answer.of !== whose) return [whose, held, ...words];
+  const taken = words.map((word, at) => word === answer.given[at] ? answer.now[at] : word);
+  return [whose, JSON.stringify(answer.held), ...taken];
+}"""
+"""Takes an answer where its panel is still on the form, but for words that were written meanwhile."""
+
 
 @dataclass(frozen=True)
 class PanelWords:
-    """`outputs` take what `show` makes of a panel; `keep` saves what the `fields` hold, and answers with what they hold
-    then.
+    """`outputs` take what `show` makes of a panel. `keep` saves what the `fields` hold; its answer, for the component
+    `answer`, becomes the fields' values if they are still of that panel. The first field, `whose`, says its id.
     """
 
+    whose: Any
+    answer: Any
     outputs: tuple[Any, ...]
     fields: tuple[Any, ...]
     show: Callable[[User, Project, str], list[Any]]
-    keep: Callable[..., list[Any]]
+    keep: Callable[..., Answer]
 
 
 def panel_words(studio: Studio, opened: Opened) -> PanelWords:
@@ -48,22 +60,23 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     with gr.Accordion("Its page, lettered", open=False, elem_id="panel-lettered") as accordion:
         page = gr.HTML(elem_id="panel-page")
     words = (shows, who, dialogue, caption, effects)
-    held = gr.State(("",) * len(words))  # what the words were when they were put on the form
-    fields = (held, *words)
+    whose = unseen("panel-words-of")
+    held = unseen("panel-words-held")  # what the words were when they were put on the form
+    fields = (whose, held, *words)
+    answer = unseen("panel-words-answer")
 
     def show(user: User, project: Project, panel_id: str) -> list[Any]:
         panel = panel_of(project, panel_id)
         found = ("",) * len(words) if panel is None else words_on_form(panel.script)
-        return [found, *found, ""]
+        return [panel_id, json.dumps(found), *found, ""]
 
-    def keep(user: User, project: str, panel_id: str, held: Sequence[str], *given: str) -> list[Any]:
+    def keep(user: User, project: str, panel_id: str, held: str, *given: str) -> Answer:
         mine = studio.projects(user)
         panel = mine.get(project).panels[number_of(mine.get(project), panel_id) - 1].script
-        changed = edited(panel, *merged(held, given, words_on_form(panel)))
+        changed = edited(panel, *merged(json.loads(held), given, words_on_form(panel)))
         if changed != panel:
             mine.set_panel(project, panel_id, changed)
-        found = words_on_form(changed)
-        return [found, *found]
+        return answer_of(panel_id, given, words_on_form(changed))
 
     def lettered(user: User, project_id: str, panel_id: str, *given: str) -> str:
         mine = studio.projects(user)
@@ -78,22 +91,20 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
     def keep_words(request: gr.Request, project: str, panel_id: str, *given: str) -> list[Any]:
         user = studio.user(request)
         kept = keep(user, project, panel_id, *given)
-        return [*kept, lettered(user, project, panel_id, *kept[1:]), bump()]
+        return [json.dumps(kept), lettered(user, project, panel_id, *kept["now"]), bump()]
 
     @told
-    def follow(request: gr.Request, project: str, panel_id: str, held: Sequence[str], *given: str) -> list[Any]:
+    def follow(request: gr.Request, project: str, panel_id: str, held: str, *given: str) -> Any:
         """Words that changed in another tab or window, where nobody is writing others."""
         panel = panel_of(studio.projects(studio.user(request)).get(project), panel_id)
-        if panel is None:
-            return [gr.skip()] * len(fields)
-        now = words_on_form(panel.script)
-        free = [new in (old, current) for new, old, current in zip(given, held, now, strict=True)]
-        base = tuple(current if each else old for each, old, current in zip(free, held, now, strict=True))
-        shown = [
-            current if each and new != current else gr.skip()
-            for each, new, current in zip(free, given, now, strict=True)
-        ]
-        return [base, *shown]
+        before = json.loads(held or "[]")
+        now = before if panel is None else words_on_form(panel.script)
+        if list(now) == before:
+            return gr.skip()
+        free = [new in (old, current) for new, old, current in zip(given, before, now, strict=True)]
+        base = [current if each else old for each, old, current in zip(free, before, now, strict=True)]
+        wanted = [current if each else new for each, new, current in zip(free, given, now, strict=True)]
+        return json.dumps(answer_of(panel_id, given, wanted, base))
 
     @told
     def letter(request: gr.Request, project: str, panel_id: str, *given: str) -> str:
@@ -106,11 +117,17 @@ def panel_words(studio: Studio, opened: Opened) -> PanelWords:
         except InkcastError:
             return gr.skip()
 
-    here = [opened.project, opened.panel, *words]
-    whole = [opened.project, opened.panel, *fields]
-    opened.tick.change(follow, whole, list(fields), show_progress="hidden", trigger_mode="always_last")
-    save.click(keep_words, whole, [*fields, page, opened.tick], show_progress="hidden")
+    here = [opened.project, whose, *words]
+    whole = [opened.project, *fields]
+    answer.change(None, [answer, *fields], list(fields), js=TAKE)
+    opened.tick.change(follow, whole, [answer], show_progress="hidden", trigger_mode="always_last")
+    save.click(keep_words, whole, [answer, page, opened.tick], show_progress="hidden")
     accordion.expand(letter, here, [page], show_progress="hidden")
     for field in (dialogue, caption, effects):
         field.input(letter_while_typing, here, [page], show_progress="hidden", trigger_mode="always_last")
-    return PanelWords((*fields, page), fields, show, keep)
+    return PanelWords(whose, answer, (*fields, page), fields, show, keep)
+
+
+def answer_of(panel_id: str, given: Sequence[str], now: Sequence[str], held: Sequence[str] | None = None) -> Answer:
+    """What `TAKE` takes: whose words were `given`, what they are `now`, and what they are `held` to have been."""
+    return {"of": panel_id, "given": list(given), "now": list(now), "held": list(now if held is None else held)}

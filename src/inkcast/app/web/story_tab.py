@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from inkcast.app.context import Studio, User
 from inkcast.app.project import Project
 from inkcast.app.web.cards import cards, cards_value
 from inkcast.app.web.cast_tab import cast_names
-from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.script_rows import (
     EDITABLE,
     HEADERS,
@@ -106,7 +107,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         elem_id="story-table",
         max_height=560,
     )
-    held = gr.State(())  # the table as it was put there
+    held = unseen("story-table-held")  # the table as it was put there
     gr.Markdown(
         f"Edit any cell of {', '.join(EDITABLE)}: it is saved when you leave it. Who: names by semicolon, an action in "
         "brackets. Dialogue: a line each, `Ann (whisper): Hush`.",
@@ -139,7 +140,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
             drawing.base,
             warnings_of(notes, project),
             shown,
-            shown,
+            json.dumps(shown),
         ]
 
     @told
@@ -163,14 +164,14 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         changed = projects.set_script(project, parsed.script.model_copy(update={"title": title}))
         notes = notes_on(studio, user, changed, parsed)
         shown = rows_of(changed.script, notes[0])
-        return [warnings_of(notes, changed), shown, shown, bump()]
+        return [warnings_of(notes, changed), shown, json.dumps(shown), bump()]
 
     @told
-    def edit(request: gr.Request, project: str, cells: list[list[Any]], held: list[list[Any]]) -> Any:
+    def edit(request: gr.Request, project: str, cells: list[list[Any]], held: str) -> Any:
         projects = studio.projects(studio.user(request))
         before = projects.get(project).script
         try:
-            after = script_of(rebased(cells, held, before), before)
+            after = script_of(rebased(cells, json.loads(held or "[]"), before), before)
         except ConflictError as error:
             gr.Warning(str(error), title="Not done", duration=20)
             return bump()  # which shows what there is
@@ -185,7 +186,7 @@ def story_tab(studio: Studio, opened: Opened) -> StoryTab:
         now = studio.projects(user).get(project)
         notes = notes_on(studio, user, now, read_again(studio, user, now))
         wanted = rows_of(now.script, notes[0])
-        return [warnings_of(notes, now), gr.skip() if texts(cells) == wanted else wanted, wanted]
+        return [warnings_of(notes, now), gr.skip() if texts(cells) == wanted else wanted, json.dumps(wanted)]
 
     def reorder(change: Callable[..., Any]) -> Any:
         @told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from inkcast.app.web.boxes import box_editor, read_boxes
 from inkcast.app.web.cards import Card, cards, cards_value
 from inkcast.app.web.clothes import clothes_form
 from inkcast.app.web.drawing_bar import DrawingBar
-from inkcast.app.web.opened import Opened, bump
+from inkcast.app.web.opened import Opened, bump, unseen
 from inkcast.app.web.panel_facts import editor_value, may_pose, moved_boxes, number_of, panel_of
 from inkcast.app.web.panel_words import panel_words
 from inkcast.app.web.pictures import small
@@ -26,10 +27,13 @@ from inkcast.images import encode_png, open_picture
 
 @dataclass(frozen=True)
 class Workbench:
-    """`text` takes what `words` makes of a panel, `pictures` what `sight` does; `mapped` asks for routing maps."""
+    """`text` takes what `words` makes of a panel, `pictures` what `sight` does, the first of them, `whose`, the panel's
+    id; `mapped` asks for routing maps.
+    """
 
     text: tuple[Any, ...]
     pictures: tuple[Any, ...]
+    whose: Any
     mapped: Any
     words: Callable[[User, Project, str], list[Any]]
     sight: Callable[..., list[Any]]
@@ -57,7 +61,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                     count = gr.Slider(1, 8, value=1, step=1, label="Candidates", min_width=140, elem_id="panel-count")
                 redraw = gr.Button("Draw this panel again", variant="primary", elem_id="panel-redraw")
             locked = gr.Checkbox(label="Locked: drawing the comic leaves it alone", elem_id="panel-locked")
-            clothes = clothes_form(studio, opened)
+            clothes = clothes_form(studio, opened, text.whose)
             with gr.Accordion("Pose after a picture", open=False, elem_id="panel-pose-part"):
                 gr.Markdown(
                     "A pose map (coloured limbs on black), or people whose pose is read off where the base can. The "
@@ -72,13 +76,14 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
                     elem_id="panel-pose",
                 )
 
-    sights = (bench, heading, editor, mapped, pictures, forget, redraw, locked, pose)
+    whose = unseen("panel-pictures-of")
+    sights = (whose, bench, heading, editor, mapped, pictures, forget, redraw, locked, pose)
 
     def sight(user: User, project: Project, panel_id: str, with_maps: bool = False) -> list[Any]:
         panel = panel_of(project, panel_id)
         if panel is None:
             hidden = gr.update(visible=False)
-            return [hidden, "", None, gr.skip(), None, hidden, gr.skip(), False, None]
+            return ["", hidden, "", None, gr.skip(), None, hidden, gr.skip(), False, None]
         mine, number = studio.projects(user), number_of(project, panel_id)
         chosen = panel.chosen
         picture = mine.picture(project.id, chosen.picture) if chosen else None
@@ -93,6 +98,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
             for one in panel.candidates
         ]
         return [
+            panel_id,
             gr.update(visible=True),
             heading_of(panel, number),
             editor_value(panel, number, picture, routes),
@@ -116,13 +122,13 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
         return bump()
 
     @told
-    def draw(request: gr.Request, project: str, panel_id: str, seed: str, count: float, *given: Any) -> list[Any]:
+    def draw(request: gr.Request, project: str, seed: str, count: float, panel_id: str, *given: Any) -> list[Any]:
         user = studio.user(request)
         kept = text.keep(user, project, panel_id, *given)
         if seed.strip() and not seed.strip().isdigit():
             raise UsageError(f"the seed is {seed!r}: write a whole number, or nothing for a new one")
         task = RedrawPanels((panel_id,), int(count), int(seed) if seed.strip() else None)
-        return [*bar.submit(user, project, task), *kept, bump()]
+        return [*bar.submit(user, project, task), json.dumps(kept), bump()]
 
     @told
     def choose(request: gr.Request, project: str, panel_id: str, event: gr.EventData) -> Any:
@@ -163,19 +169,19 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     @told
     def map_it(request: gr.Request, project: str, panel_id: str, mapped: bool) -> Any:
         user = studio.user(request)
-        return sight(user, studio.projects(user).get(project), panel_id, mapped)[2]
+        return sight(user, studio.projects(user).get(project), panel_id, mapped)[sights.index(editor)]
 
-    here = [opened.project, opened.panel]
+    here = [opened.project, whose]
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     editor.input(place, [*here, editor], [opened.tick], trigger_mode="always_last", **quiet)
     mapped.input(map_it, [*here, mapped], [editor], **quiet)
     pictures.select(choose, here, [opened.tick], **quiet)
     forget.click(throw_away, here, [opened.tick], **quiet)
-    redraw.click(draw, [*here, seed, count, *text.fields], [*bar.outputs, *text.fields, opened.tick], **quiet)
+    redraw.click(draw, [opened.project, seed, count, *text.fields], [*bar.outputs, text.answer, opened.tick], **quiet)
     locked.input(lock, [*here, locked], [opened.tick], **quiet)
     pose.upload(pose_after, [*here, pose], [pose], **quiet)
     pose.clear(pose_freely, here, None, **quiet)
-    return Workbench((*text.outputs, *clothes.outputs), sights, mapped, words, sight)
+    return Workbench((*text.outputs, *clothes.outputs), sights, whose, mapped, words, sight)
 
 
 def state_of(project: Project, panel_id: str) -> PanelState:
