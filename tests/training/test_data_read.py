@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,12 +21,13 @@ from inkcast.training.data import augment
 from inkcast.training.data.augment import Augmentation, Cut
 from inkcast.training.data.building import build
 from inkcast.training.data.items import PeopleItem, SubjectItem, UnreadItem
-from inkcast.training.data.reading import Reading, ShardSource, in_square, open_shards, posed, square_around
-from inkcast.training.data.schema import PeopleSample
+from inkcast.training.data.reading import Reading, ShardSource, in_square, open_shards, padded, posed, square_around
+from inkcast.training.data.schema import Face, PeopleSample, SubjectSample
 from inkcast.training.data.shards import Shards
 from inkcast.training.data.sources import read_source
 from inkcast.training.data.storing import Encoding
 from inkcast.training.loading import batches
+from inkcast.training.objective import generator
 from inkcast.training.recipe import Loader, Recipe
 
 PLAIN = Augmentation(share=0.0)
@@ -131,11 +133,45 @@ def test_people_come_with_masks_references_faces_and_poses(people: Path) -> None
     assert tensors["face_embeds"][0].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
     assert tensors["face_present"].tolist() == [True, False, False]
     assert tensors["faces"].shape == (3, 3, 16, 16)
+    meta = source.shards[0].meta
+    assert isinstance(meta, PeopleSample)
+    (middle,) = (person.face for person in meta.people if person.face and person.face.points[0][0] in range(30, 40))
+    assert tensors["shown_present"].tolist() == [True, False, False]
+    assert tensors["shown_embeds"][0].tolist() == tensors["face_embeds"][0].tolist()
+    assert tensors["shown_points"][0].tolist() == [[x - 21, y] for x, y in middle.points]
     x, y, seen = tensors["skeletons"][0, 0].tolist()
     assert (x, y, seen) == (pytest.approx((35 - 21) / 32), pytest.approx(2 / 32), 1)
     assert tensors["pose"].amax() > 0.5
     with pytest.raises(TrainingError, match="8 values but this objective reads 512"):
         open_shards(people, [Letters()], replace(READING, face_dim=512)).sample(0)
+
+
+def test_a_face_in_the_picture_is_the_drawn_view_s_and_whole(subjects: Path) -> None:
+    """Not the reference's; and none where the square cuts a point off."""
+    source = open_shards(subjects, [Letters()], replace(READING, face_dim=8, face_side=16))
+    stored = source.shards[0]
+    assert isinstance(stored.meta, SubjectSample)
+    whole = {"points": [[10, 10], [14, 10], [12, 12], [10, 14], [14, 14]]}
+    cut = {"points": [[-9, 10], *whole["points"][1:]]}
+    for points, shown in ((whole, True), (cut, False)):
+        views = tuple(
+            view.model_copy(update={"face": Face(**points, embedding=f"{n}.npy")})
+            for n, view in enumerate(stored.meta.views)
+        )
+        files = dict(stored.files)
+        for n in range(len(views)):
+            stream = io.BytesIO()
+            np.save(stream, np.eye(8, dtype=np.float32)[n])
+            files[f"{n}.npy"] = stream.getvalue()
+        faced = replace(stored, meta=stored.meta.model_copy(update={"views": views}), files=files)
+        rng = generator(0, "pair", 1)
+        drawn, drawn_from = (int(n) for n in generator(0, "pair", 1).permutation(len(views))[:2])
+        picture, _, given = source._pair(faced, faced.meta, rng)
+        square = square_around(picture.shape[:2], [one.instance for one in given], source.reading.side)
+        extra = padded(given, square, source.reading)["extra"]
+        assert extra["face_embeds"][0].tolist() == np.eye(8)[drawn_from].tolist()
+        assert bool(extra["shown_present"][0]) is shown
+        assert extra["shown_embeds"][0].tolist() == (np.eye(8)[drawn] * shown).tolist()
 
 
 def test_a_pose_map_that_came_with_the_picture_is_taken_else_everybody_s_skeleton(tmp_path: Path) -> None:
@@ -176,7 +212,9 @@ def test_an_objective_reads_what_a_source_gives(people: Path) -> None:
     assert KNOWN - {"latents"} <= set(batch)
     given = training_batch({**batch, "latents": batch["noise"]}, torch.zeros(2, 4, 8))
     assert given.references.shape == (2, 2, 3, 16, 16)
-    assert set(given.extra) == {"skeletons", "pose", "faces", "face_embeds", "face_present"}
+    assert set(given.extra) == {
+        "skeletons", "pose", "faces", "face_embeds", "face_present", "shown_points", "shown_embeds", "shown_present",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("part", ["turned", "cropped", "padded"])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests import tiny
+from tests.vision.onnx_graphs import face_encoder
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from inkcast.engines.checkpoints import LEVELS
@@ -20,7 +22,7 @@ from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import load_engine
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.weights import load_adapter
-from inkcast.errors import TrainingError
+from inkcast.errors import BaseModelError, TrainingError
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
 from inkcast.training.checkpoints import existing, initialise
@@ -33,8 +35,11 @@ from inkcast.training.people import LeftOut
 from inkcast.training.pose_controlnet import PoseTraining
 from inkcast.training.recipe import Recipe, load_recipe
 from inkcast.training.schedule import rate
-from inkcast.training.story_maker import Parameters, StoryMakerTraining
+from inkcast.training.story_maker import Parameters, StoryMakerTraining, find_id_loss
 from inkcast.training.trainer import train
+from inkcast.vision.alignment import TEMPLATE, TEMPLATE_SIDE
+from inkcast.vision.face import ArcFace, InsightFaces
+from inkcast.vision.onnx_net import OnnxNet
 
 CPU = torch.device("cpu")
 
@@ -225,6 +230,7 @@ def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path,
     for line in (run / "log.jsonl").read_text().splitlines():
         assert np.isfinite(json.loads(line)["loss"])
         assert json.loads(line)["attention"] > 0
+        assert "identity" in json.loads(line)
     adapter, facts = load_adapter(base.unet, run / "export" / "adapter.safetensors")
     assert (adapter.rank, facts.head_dim, facts.options.lora_scale) == (2, 8, 1.0)
 
@@ -242,6 +248,45 @@ def test_the_identity_loss_looks_at_little_noised_faces_only(recipes: Any) -> No
     ]
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in moved)
     assert all(p.grad is None for p in objective.base.vae.parameters())
+
+
+def test_the_identity_loss_of_real_pictures_goes_through_the_packs_own_encoder(
+    tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published one: an .onnx graph, upright faces of 112 px, the shards' points and embeddings."""
+    face_encoder(tmp_path / "rec.onnx", ArcFace.side, 128)
+    recognition = SimpleNamespace(model_file=str(tmp_path / "rec.onnx"), input_mean=127.5, input_std=127.5)
+    monkeypatch.setattr(InsightFaces, "app", SimpleNamespace(models={"recognition": recognition}))
+    monkeypatch.setattr(InsightFaces, "dim", 128)
+    torch.manual_seed(0)
+    base = load_backbone(tiny_base_folder, device="cpu", dtype=torch.float32)
+    places = dict.fromkeys(("data", "base", "image_encoder", "face"), tmp_path)
+    parameters = Parameters.model_validate(places | {"id_weight": 0.3, "id_steps": 100})
+    loss = find_id_loss(parameters, base, SimpleNamespace(faces=InsightFaces(tmp_path, dim=128)))  # type: ignore
+    assert loss is not None
+    clean = torch.randn(3, 4, 8, 8, requires_grad=True)
+    side = 8 * base.vae_scale_factor
+    points = torch.tensor(TEMPLATE * side / TEMPLATE_SIDE, dtype=torch.float32).expand(3, 2, 5, 2)
+    wanted = torch.nn.functional.normalize(torch.randn(3, 2, 128), dim=-1)
+    shown = torch.tensor([[True, False], [True, True], [True, False]])
+    batch = SimpleNamespace(
+        extra={"shown_present": shown, "shown_points": points, "shown_embeds": wanted},
+        present=torch.tensor([[True, True], [True, False], [True, True]]),
+        drop=torch.tensor([False, False, False]),
+    )
+    found = loss(batch, clean, torch.tensor([100, 7, 101]))["identity"]  # type: ignore[arg-type]
+    with torch.no_grad():
+        pictures = (base.vae.decode(clean / base.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+        faces = torch.nn.functional.interpolate(pictures, (112, 112), mode="bilinear", align_corners=False)
+        seen = OnnxNet(tmp_path / "rec.onnx")(faces * 2 - 1)
+    by_hand = [1 - float(seen[row] @ wanted[row, 0] / seen[row].norm()) for row in (0, 1)]
+    assert float(found) == pytest.approx(0.3 * np.mean(by_hand), rel=0.05)  # two ways of enlarging
+    found.backward()
+    assert [bool(row.any()) for row in clean.grad] == [True, True, False]
+    monkeypatch.undo()
+    absent = SimpleNamespace(faces=InsightFaces(tmp_path / "none"))
+    with pytest.raises(BaseModelError, match=r"no \.onnx files of an insightface pack"):
+        find_id_loss(parameters, base, absent)  # type: ignore[arg-type]
 
 
 def test_what_a_prediction_says_the_clean_latents_are() -> None:

@@ -13,7 +13,7 @@ import torch
 from einops import rearrange
 from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.engines.checkpoints import read_checkpoint
@@ -47,7 +47,7 @@ from inkcast.training.recipe import Recipe, Table
 from inkcast.training.story_maker_ablations import PeopleAlone, WithoutBackground, freeze
 from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
-from inkcast.vision.face import TOON_ZOOM, InsightFaces, ToonFaces
+from inkcast.vision.face import TOON_ZOOM, ArcFace, InsightFaces, ToonFaces
 
 
 class Sizes(Table):
@@ -122,10 +122,15 @@ class Parameters(Table):
 
 @dataclass(frozen=True)
 class IdLoss:
-    """Decodes the predicted clean latents of little noised rows, and compares their faces with those of the picture."""
+    """Decodes the predicted clean latents of little noised rows, and compares their faces with those of the picture.
+
+    `net` reads upright faces of `side` px, cut with `zoom` as `align_face` does.
+    """
 
     base: Backbone
-    net: FaceEncoder
+    net: nn.Module
+    side: int
+    zoom: float
     weight: float
     steps: int
 
@@ -138,7 +143,7 @@ class IdLoss:
         vae: Any = self.base.vae
         pictures = (vae.decode(clean[used] / vae.config.scaling_factor).sample.float() / 2 + 0.5).clamp(0, 1)
         points, wanted = batch.extra[POINTS][row, place], batch.extra[WANTED][row, place]
-        loss = id_loss(pictures[where], points, wanted, self.net, FaceEncoder.side, TOON_ZOOM)
+        loss = id_loss(pictures[where], points, wanted, self.net, self.side, self.zoom)
         return {"identity": self.weight * loss}
 
 
@@ -235,12 +240,10 @@ def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -
 def find_id_loss(parameters: Parameters, base: Backbone, eyes: Eyes) -> IdLoss | None:
     if not parameters.id_weight:
         return None
-    if parameters.cache is None or not isinstance(eyes.faces, ToonFaces):
-        raise TrainingError(
-            "the identity loss needs drawn pictures and the toon face encoder (an .onnx pack passes no gradients): set "
-            "parameters.id_weight=0"
-        )
-    return IdLoss(base, eyes.faces.net.to(base.device), parameters.id_weight, parameters.id_steps)
+    at = (ArcFace.side, 1.0) if isinstance(eyes.faces, InsightFaces) else (FaceEncoder.side, TOON_ZOOM)
+    faces = eyes.faces
+    assert isinstance(faces, (InsightFaces, ToonFaces))  # of find_eyes
+    return IdLoss(base, faces.net.to(base.device), *at, parameters.id_weight, parameters.id_steps)
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> StoryMakerTraining:
@@ -276,6 +279,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Story
     freeze(adapter, background=parameters.background, lora=parameters.lora)
     if recipe.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
+        base.vae.enable_gradient_checkpointing()  # which the identity loss decodes with
     lora = ExitStack()
     lora.enter_context(beside(base.unet, adapter.ip_adapter))
     return StoryMakerTraining(module, source, base, eyes, adapter, parameters, recipe.seed, lora)

@@ -13,12 +13,15 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inkcast.errors import BaseModelError, MissingExtraError
 from inkcast.toon.nets import FaceEncoder, load_net
-from inkcast.vision.alignment import align_face
+from inkcast.vision.alignment import TEMPLATE_SIDE, align_face
 from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import ToonDetector, as_box
+from inkcast.vision.onnx_net import OnnxNet
 
 TOON_ZOOM = 0.7
 """A drawn face is known by its hair and hat too: the toon encoder's crops show half again what ArcFace's do."""
@@ -79,6 +82,20 @@ class ToonFaces:
         return tuple(sorted(seen, key=lambda face: -face.area))
 
 
+class ArcFace(nn.Module):
+    """The encoder of an insightface pack with gradients: `net` reads pictures of 0 to 255 less `mean`, by `std`."""
+
+    side = TEMPLATE_SIDE
+
+    def __init__(self, net: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.net, self.mean, self.std = net, mean, std
+
+    def forward(self, faces: Float[Tensor, "n 3 side side"]) -> Float[Tensor, "n d"]:
+        """Upright RGB faces in [0, 1] as unit vectors."""
+        return F.normalize(self.net((faces * 255 - self.mean) / self.std), dim=1)
+
+
 @dataclass(frozen=True)
 class InsightFaces:
     """insightface's detector and ArcFace encoder from a local model pack, such as buffalo_l (512-d, non-commercial).
@@ -107,6 +124,12 @@ class InsightFaces:
             raise BaseModelError(f"{self.pack}: the insightface pack has no recognition model")
         app.prepare(ctx_id=-1, det_size=(self.detection_side, self.detection_side))
         return app
+
+    @cached_property
+    def net(self) -> ArcFace:
+        """The pack's encoder as a torch module; raises as `OnnxNet`."""
+        encoder = self.app.models["recognition"]
+        return ArcFace(OnnxNet(Path(encoder.model_file)), float(encoder.input_mean), float(encoder.input_std))
 
     def read(self, picture: UInt8[np.ndarray, "h w 3"]) -> tuple[SeenFace, ...]:
         faces = self.app.get(np.ascontiguousarray(picture[..., ::-1]))

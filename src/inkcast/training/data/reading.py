@@ -42,7 +42,8 @@ class TrainingSample:
     each tokenizer. `time_ids`: original height and width, the crop's top and left, target height and width (SDXL,
     section 2.2). `drop` says that this sample trains the unconditional branch. `extra`: `skeletons` [subjects, 18, 3]
     (x, y in 0..1 of the square, seen), `pose` [3, side, side]; where faces are asked for, those of the references:
-    `faces` [subjects, 3, s, s] upright, `face_embeds` [subjects, d], `face_present` [subjects].
+    `faces` [subjects, 3, s, s] upright, `face_embeds` [subjects, d], `face_present` [subjects], and those in the
+    picture itself: `shown_points` [subjects, 5, 2] in px, `shown_embeds`, `shown_present`.
     """
 
     picture: Float[Tensor, "3 side side"]
@@ -103,13 +104,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class Given:
-    """A subject of a target picture: its instance there, its reference cut out elsewhere, its face and skeleton."""
+    """A subject of a target picture: its instance there, its reference cut out elsewhere, its face and skeleton.
+
+    `shown` is its face in the target picture: five points in px, and its embedding.
+    """
 
     instance: Bool[np.ndarray, "h w"]
     reference: Cut
     face: UInt8[np.ndarray, "s s 3"] | None = None
     embedding: Float[np.ndarray, " d"] | None = None
     skeleton: Float[np.ndarray, "18 3"] | None = None
+    shown: tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]] | None = None
 
 
 @lru_cache(maxsize=4)
@@ -168,7 +173,8 @@ class ShardSource:
         cut = cut_from(shown_in, stored.mask(other.mask))
         face, embedding = self._face(stored, other.face, shown_in)
         reference = squared(self.reading.augmentation(cut, rng), self.reading.side // 2)
-        return picture, target.picture.caption, [Given(stored.mask(target.mask), reference, face, embedding)]
+        mask, showing = stored.mask(target.mask), self._shown(stored, target.face)
+        return picture, target.picture.caption, [Given(mask, reference, face, embedding, shown=showing)]
 
     def _people(
         self, stored: Stored, meta: PeopleSample, rng: np.random.Generator
@@ -182,22 +188,32 @@ class ShardSource:
             reference = squared(self.reading.augmentation(cut_from(picture, mask), rng), self.reading.side // 2)
             face, embedding = self._face(stored, person.face, picture)
             skeleton = None if person.skeleton is None else np.array(person.skeleton)
-            given.append(Given(mask, reference, face, embedding, skeleton))
+            given.append(Given(mask, reference, face, embedding, skeleton, self._shown(stored, person.face)))
         return picture, meta.picture.caption, given
 
     def _face(
         self, stored: Stored, face: Face | None, picture: UInt8[np.ndarray, "h w 3"]
     ) -> tuple[UInt8[np.ndarray, "s s 3"] | None, Float[np.ndarray, " d"] | None]:
-        read = self.reading
-        if not read.face_dim or face is None or face.embedding is None:
+        found = self._shown(stored, face)
+        if found is None:
             return None, None
+        points, vector = found
+        return align_face(picture, points, self.reading.face_side, self.reading.face_zoom), vector
+
+    def _shown(
+        self, stored: Stored, face: Face | None
+    ) -> tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]] | None:
+        """A face's points and embedding, where the objective reads faces."""
+        wanted = self.reading.face_dim
+        if not wanted or face is None or face.embedding is None:
+            return None
         vector = stored.vector(face.embedding)
-        if len(vector) != read.face_dim:
+        if len(vector) != wanted:
             raise TrainingError(
                 f"sample {stored.meta.key}: its face embedding has {len(vector)} values but this objective reads "
-                f"{read.face_dim}; build the data with the face encoder that is trained for"
+                f"{wanted}; build the data with the face encoder that is trained for"
             )
-        return align_face(picture, np.array(face.points), read.face_side, read.face_zoom), vector
+        return np.array(face.points, dtype=np.float64), vector
 
 
 def square_around(shape: tuple[int, ...], instances: Sequence[Bool[np.ndarray, "h w"]], side: int) -> Square:
@@ -221,7 +237,8 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
     cuts, masks = np.zeros((most, half, half), np.float32), np.zeros((most, side, side), np.float32)
     present, skeletons = np.zeros(most, bool), np.zeros((most, 18, 3), np.float32)
     faces, embeds = np.zeros((most, read.face_side, read.face_side, 3), np.uint8), np.zeros((most, read.face_dim))
-    with_face = np.zeros(most, bool)
+    with_face, showing = np.zeros(most, bool), np.zeros(most, bool)
+    points, shown_embeds = np.zeros((most, 5, 2), np.float32), np.zeros((most, read.face_dim), np.float32)
     place = 0
     for one in given:
         image = Image.fromarray(one.instance.astype(np.uint8) * 255)
@@ -234,6 +251,10 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
             skeletons[place] = in_square(one.skeleton, square)
         if one.face is not None and one.embedding is not None:
             faces[place], embeds[place], with_face[place] = one.face, one.embedding, True
+        if one.shown is not None:
+            five = moved(one.shown[0], square) * side
+            if (five >= 0).all() and (five <= side).all():
+                points[place], shown_embeds[place], showing[place] = five, one.shown[1], True
         place += 1
     extra = {"skeletons": torch.from_numpy(skeletons)}
     if read.face_dim:
@@ -241,6 +262,9 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
             "faces": pixels(faces),
             "face_embeds": torch.from_numpy(embeds.astype(np.float32)),
             "face_present": torch.from_numpy(with_face),
+            "shown_points": torch.from_numpy(points),
+            "shown_embeds": torch.from_numpy(shown_embeds),
+            "shown_present": torch.from_numpy(showing),
         }
     return {
         "references": pixels(pictures),
@@ -270,10 +294,15 @@ def posed(stored: Stored, square: Square, *, required: bool) -> UInt8[np.ndarray
 
 def in_square(points: Float[np.ndarray, "18 3"], square: Square) -> Float[np.ndarray, "18 3"]:
     """Points of the picture in shares of the square; those outside are not seen."""
+    there = moved(points[:, :2], square)
+    seen = (points[:, 2] > 0) & (there >= 0).all(1) & (there <= 1).all(1)
+    return np.where(seen[:, None], np.column_stack([there, np.ones(len(points))]), 0.0)
+
+
+def moved(points: Float[np.ndarray, "n 2"], square: Square) -> Float[np.ndarray, "n 2"]:
+    """Points of the picture in shares of the square, wherever they come to lie."""
     scale = np.array([square.scaled[1] / square.size[1], square.scaled[0] / square.size[0]])
-    moved = (points[:, :2] * scale - np.array([square.left, square.top])) / square.side
-    seen = (points[:, 2] > 0) & (moved >= 0).all(1) & (moved <= 1).all(1)
-    return np.where(seen[:, None], np.column_stack([moved, np.ones(len(points))]), 0.0)
+    return (points * scale - np.array([square.left, square.top])) / square.side
 
 
 def pixels(pictures: UInt8[np.ndarray, "*n h w 3"]) -> Float[Tensor, "*n 3 h w"]:
