@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -37,6 +38,19 @@ def test_odd_latents_are_halved_rounding_up() -> None:
     routes.collect({"coarse": halves(4, 6), "coarsest": halves(2, 3)}, (7, 11))
     assert routes.mean is not None
     assert routes.mean.shape == (3, 7, 11)
+
+
+def test_a_coarse_layer_s_map_stays_where_its_layer_let_somebody_act() -> None:
+    """Grown to the latents' size, both halves are still shared out, and nothing crosses the line between them."""
+    routes, maps = RouteMaps(), halves(2, 2)
+    maps[:, 0] *= 0.75
+    maps[:, 2] = 1 - maps[:, 0] - maps[:, 1]  # the background has the rest of the left half
+    routes.collect({"coarse": maps}, (8, 8))
+    assert routes.mean is not None
+    assert not routes.mean[0, :, 4:].any()
+    assert not routes.mean[1, :, :4].any()
+    np.testing.assert_allclose(routes.mean.sum(0), 1, rtol=1e-6)
+    np.testing.assert_allclose(routes.mean[:, :, 0].T, [[0.75, 0, 0.25]] * 8, rtol=1e-6)
 
 
 def test_somebody_routed_nowhere_has_no_figure() -> None:
