@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.comic import draw_panels
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.easel import BaseEasel, open_easel
 from inkcast.drawing.enrolling import enrol
+from inkcast.drawing.masking import masked, read_masks
 from inkcast.drawing.planning import plan_panels
 from inkcast.drawing.routes import Painted
 from inkcast.events import unheard
@@ -32,9 +34,10 @@ def easel() -> BaseEasel:
 
 
 def painted(easel: BaseEasel, ann: Presence) -> Painted:
+    """Ann with Rolf in the park, as `draw_comic` draws it."""
     panel = Panel(description="Ann sits in the park with Rolf", characters=(ann, Presence(name="Rolf")))
     script = Script(panels=(panel,))
-    plan = plan_panels(script, arrange(script, PageOptions()), (ANN, ROLF), easel)
+    plan = masked(plan_panels(script, arrange(script, PageOptions()), (ANN, ROLF), easel), read_masks(script))
     (drawn,) = draw_panels(easel, plan, enrol(easel, plan, (ANN, ROLF), unheard), unheard)
     return drawn
 
@@ -55,3 +58,19 @@ def test_nobody_acts_outside_of_the_author_s_box(easel: BaseEasel) -> None:
     cells = [np.asarray(drawn.chart)[y : y + 20, x : x + 12] for y, x in corners]
     assert all((cell[:, :6] == VIOLET).all() for cell in cells)
     assert any((cell[:, 6:] != VIOLET).any() for cell in cells)
+
+
+def test_nobody_acts_outside_of_the_author_s_mask(easel: BaseEasel, tmp_path: Path) -> None:
+    """Anywhere but in the upper right quarter, where the pixels of every layer meet its edges."""
+    mask = np.zeros((160, 96), dtype=np.uint8)
+    mask[:, :48] = mask[80:] = 255
+    Image.fromarray(mask).save(tmp_path / "ann.png")
+    drawn = painted(easel, Presence(name="Ann", mask=str(tmp_path / "ann.png")))
+    free = painted(easel, Presence(name="Ann"))
+    assert drawn.routes is not None
+    assert free.routes is not None
+    outside = mask[::4, ::4] == 0
+    assert free.routes[0][outside].max() > 0.4
+    assert not drawn.routes[0][outside].any()
+    assert drawn.routes[0][~outside].max() > 0.4
+    np.testing.assert_allclose(drawn.routes.sum(0), 1, atol=1e-5)

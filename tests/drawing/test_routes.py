@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,16 @@ def test_somebody_routed_nowhere_has_no_figure() -> None:
 def test_without_routes_the_author_s_boxes_count() -> None:
     (figure,) = RouteMaps().figures((ANN, ROLF), (128, 64))
     assert (figure.name, figure.box) == ("Rolf", (64, 0, 128, 64))
+
+
+def test_without_routes_a_mask_is_a_place_too_within_its_box() -> None:
+    left = Image.new("L", (64, 64))
+    left.paste(255, (0, 0, 32, 64))
+    (figure,) = RouteMaps().figures((replace(ANN, mask=left),), (128, 64))
+    assert figure.box == pytest.approx((0, 0, 64, 64), abs=1)
+    left.paste(60, (32, 0, 64, 64))  # a soft edge is not where they stand
+    (figure,) = RouteMaps().figures((replace(ANN, mask=left, box=(0.25, 0.5, 1.0, 1.0)),), (128, 64))
+    assert figure.box == (32, 32, 64, 64)
 
 
 def test_the_picture_shows_each_map() -> None:

@@ -60,13 +60,14 @@ class RouteMaps:
         return self._total is not None and len(self._total) == len(members) + 1
 
     def figures(self, members: Sequence[Member], size: tuple[int, int]) -> tuple[Figure, ...]:
-        """Where the members stand in a picture of `size` (width, height): by the maps, else by the author's boxes."""
+        """Where the members stand in a picture of `size` (width, height): by the maps, else by the author's boxes and
+        masks."""
         maps = self.mean
         if maps is None or not self.covers(members):
-            boxes = ((member.name, member.box) for member in members)
-            return tuple(Figure(name, fraction(box, size)) for name, box in boxes if box is not None)
-        winner = maps.argmax(0)
-        found = ((member.name, bounds(winner == index, size)) for index, member in enumerate(members))
+            found = [(member.name, asked_place(member, size)) for member in members]
+        else:
+            winner = maps.argmax(0)
+            found = [(member.name, bounds(winner == index, size)) for index, member in enumerate(members)]
         return tuple(Figure(name, box) for name, box in found if box is not None)
 
 
@@ -77,6 +78,16 @@ def grow(maps: Float[Tensor, "1 subjects h w"], grid: tuple[int, int]) -> Float[
     there = interpolate(maps, size=grid, mode="nearest-exact") > 0
     smooth = interpolate(maps, size=grid, mode="bilinear") * there
     return smooth / smooth.sum(dim=1, keepdim=True)
+
+
+def asked_place(member: Member, size: tuple[int, int]) -> PixelBox | None:
+    """The place that the author asks for: the box, or what is brightest of the mask within it."""
+    from inkcast.engines.regions import region
+
+    if member.mask is None:
+        return None if member.box is None else fraction(member.box, size)
+    allowed = region(member.box, member.mask).numpy()
+    return bounds(allowed >= allowed.max() / 2, size)
 
 
 def bounds(mask: np.ndarray, size: tuple[int, int]) -> PixelBox | None:
