@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.easel_fake import FakeEasels, character
 
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing
+from inkcast.drawing.masking import read_masks
 from inkcast.drawing.record import read_record
-from inkcast.errors import CastError, InkcastError, OutputError, PageError, StoryError
+from inkcast.errors import CastError, InkcastError, OutputError, PageError, PictureError, StoryError
 from inkcast.events import Event, Note, Progress
 from inkcast.page.layout import PageOptions
-from inkcast.redrawing import letter_again
-from inkcast.story.script import Panel, Presence, Script, dump_script, load_script
+from inkcast.redrawing import letter_again, redraw_panel
+from inkcast.story.script import Box, Panel, Presence, Script, dump_script, load_script
 
 STORY = (
     "Ann Lee is reading in the library. She runs in the park. Rolf waves on the beach. Ann and Rolf hug in the castle."
@@ -123,6 +126,85 @@ def test_poses_go_round_the_panels_that_name_none_and_stay_with_the_comic(tmp_pa
     letter_again(out, translated, {"language": "de"})
     assert len(list(out.glob("pose-*.png"))) == 4
     assert "pose: pose-04.png" in (out / "script.yaml").read_text()
+
+
+def test_masks_reach_the_drawing_and_stay_with_the_comic(tmp_path: Path) -> None:
+    """From a script's own folder; drawn again, and lettered from another script, from what the comic keeps."""
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (20, 30), 200).save(tmp_path / "masks" / "rolf.png")
+    text = (
+        "panels:\n- {description: Ann Lee sits}\n- description: Ann Lee meets Rolf\n"
+        "  characters:\n  - Ann Lee  # free\n  - {name: Rolf, mask: masks/rolf.png, box: [0, 0, 0.5, 1]}\n"
+    )
+    (tmp_path / "script.yaml").write_text(text)
+    out, easels = tmp_path / "out", FakeEasels()
+    draw_comic(load_script(tmp_path / "script.yaml"), CAST, QUICK, out, page=SMALL, easel=easels)
+
+    def drawn() -> list[object]:
+        return [one.mask and one.mask.getextrema() for plan in easels.last.plan for one in plan.prompt.members]
+
+    assert drawn() == [None, (200, 200)]
+    assert "mask: mask-02-02.png" in (out / "script.yaml").read_text()
+    (tmp_path / "masks" / "rolf.png").unlink()
+    redraw_panel(out, 2, easel=easels)
+    assert drawn() == [None, (200, 200)]
+
+    other = text.replace("meets", "trifft").replace("- Ann Lee ", "- {name: Ann Lee, mask: a.png} ")
+    (tmp_path / "other.yaml").write_text(other)
+    letter_again(out, tmp_path / "other.yaml", {"language": "de"})
+    kept = load_script(out / "script.yaml").panels[1].characters
+    assert [one.mask for one in kept] == ["", str(out / "mask-02-02.png")]
+    assert Image.open(kept[1].mask).getextrema() == ((200, 200),) * 3
+    assert [path.name for path in out.glob("mask-*")] == ["mask-02-02.png"]
+
+
+@pytest.mark.parametrize(
+    ("make", "box", "said"),
+    [
+        (lambda path: None, None, "does not exist; check the path"),
+        (lambda path: path.write_text("no picture"), None, "is not a picture of a known format"),
+        (lambda path: Image.new("RGBA", (20, 20)).save(path), None, "wholly transparent"),
+        (lambda path: Image.new("L", (20, 20)).save(path), None, "is black; make bright where they may stand"),
+        (lambda path: Image.new("L", (20, 20), 15).save(path), None, "is black"),
+        (lambda path: left_half(path), (0.5, 0.0, 1.0, 1.0), "has nothing bright within the box"),
+    ],
+)  # fmt: skip
+def test_a_mask_that_says_nothing_is_an_error_before_anything_is_loaded(
+    tmp_path: Path, make: Callable[[Path], object], box: Box | None, said: str
+) -> None:
+    path, easels = tmp_path / "m.png", FakeEasels()
+    make(path)
+    people = (Presence(name="Ann Lee"), Presence(name="Rolf", mask=str(path), box=box))
+    panels = (Panel(description="rain"), Panel(description="Ann Lee meets Rolf", characters=people))
+    with pytest.raises(PictureError, match=said) as caught:
+        draw_comic(Script(panels=panels), CAST, QUICK, tmp_path / "out", page=SMALL, easel=easels)
+    assert str(caught.value).startswith("panel 2, mask of 'Rolf': ")
+    assert "m.png" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert easels.last is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_is_opacity_where_it_has_any_and_shades_near_black_are_black(tmp_path: Path) -> None:
+    shades = np.array([[0, 15, 16, 255]] * 4, dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(shades).save(tmp_path / "bright.png")
+    opaque = Image.new("RGBA", (32, 32), "black")
+    opaque.putalpha(Image.fromarray(shades))
+    opaque.save(tmp_path / "opaque.png")
+    Image.fromarray(shades).resize((4000, 400)).save(tmp_path / "large.png")
+    for name, size in (("bright", (32, 32)), ("opaque", (32, 32)), ("large", (572, 58))):
+        ann = Presence(name="Ann Lee", mask=str(tmp_path / f"{name}.png"))
+        masks = read_masks(Script(panels=(Panel(description="rain", characters=(ann,)),)))
+        mask = masks[0, 0]
+        assert (mask.mode, mask.size) == ("L", size)
+        columns = [round(size[0] * (n + 0.5) / 4) for n in range(4)]
+        assert [mask.getpixel((x, size[1] // 2)) for x in columns] == [0, 0, 16, 255]
+
+
+def left_half(path: Path) -> None:
+    picture = Image.new("L", (64, 64))
+    picture.paste(255, (0, 0, 32, 64))
+    picture.save(path)
 
 
 def test_progress_counts_characters_and_steps(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from inkcast.drawing.folder import (
     replacing_comic,
     write_pages,
     write_panels,
-    write_poses,
+    write_pictures,
     write_records,
     write_routes,
 )
+from inkcast.drawing.masking import masked, read_masks
 from inkcast.drawing.planning import PlannedPanel, plan_panels, posing
 from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
@@ -62,12 +63,13 @@ def draw_comic(
 
     script, notes = as_script(story, cast)
     script = with_poses(script, drawing.poses)
+    masks = read_masks(script)
     pages = arrange(script, page)
     rehearse(script, pages, page)
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)
-    plan = posing(plan_panels(script, pages, cast, ready), script)
+    plan = masked(posing(plan_panels(script, pages, cast, ready), script), masks)
     ready.check(plan)
     watch.lap("load")
 
@@ -79,7 +81,7 @@ def draw_comic(
 
     with replacing_comic(out, overwrite=overwrite) as target:
         drawn = [each.panel for each in painted]
-        script = write_poses(target, script) if target.is_dir() else script
+        script = write_pictures(target, script) if target.is_dir() else script
         write_pages(target, script, drawn, pages, page)
         watch.lap("pages")
         if target.is_dir():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from inkcast.cast.names import name_key
 from inkcast.comic import Stopwatch, draw_panels
 from inkcast.drawing.choices import Drawing, Lora, Origin
 from inkcast.drawing.easel import Easel, open_easel
@@ -18,9 +19,10 @@ from inkcast.drawing.folder import (
     replacing_comic,
     write_pages,
     write_panels,
-    write_poses,
+    write_pictures,
     write_records,
 )
+from inkcast.drawing.masking import masked, read_masks
 from inkcast.drawing.planning import panel_seed, plan_panels, posing
 from inkcast.drawing.record import ComicRecord, page_record, panel_record, read_record
 from inkcast.errors import StoryError
@@ -62,12 +64,13 @@ def redraw_panel(
     index, written = number - 1, (folder / SCRIPT).read_text("utf-8-sig")
     chosen = seed if seed is not None else panel_seed(record.panels[index].seed, index)
     script = with_panel(script, index, chosen, description)
+    masks = read_masks(script)
     page = page_options(record, folder)
     pages = arrange(script, page)
     rehearse(script, pages, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
-    plan = posing(plan_panels(script, pages, cast, ready), script)[index : index + 1]
+    plan = masked(posing(plan_panels(script, pages, cast, ready), script), masks)[index : index + 1]
     ready.check(plan)
     watch.lap("load")
     identities = enrol(ready, plan, cast, report, shelf)
@@ -79,7 +82,7 @@ def redraw_panel(
     kept[index] = panel_record(plan[0], painted.panel)
     changed = record.model_copy(update={"panels": tuple(kept)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, write_poses(target, script), panels, pages, page, written=written)
+        write_pages(target, write_pictures(target, script), panels, pages, page, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)
@@ -99,12 +102,12 @@ def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) 
     record = read_record(folder)
     cast, panels = read_cast(folder, record), read_panels(folder, record)
     drawn_from = fitting_script(folder / SCRIPT, record)
-    words = posed_like(fitting_script(script, record), drawn_from) if script else drawn_from
+    words = placed_like(fitting_script(script, record), drawn_from) if script else drawn_from
     written = (script or folder / SCRIPT).read_text("utf-8-sig")
     options = replace(page_options(record, folder), **changes)
     changed = record.model_copy(update={"title": words.title, "page": page_record(options)})
     with replacing_comic(folder, overwrite=True) as target:
-        write_pages(target, write_poses(target, words), panels, arrange(words, options), options, written=written)
+        write_pages(target, write_pictures(target, words), panels, arrange(words, options), options, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
         write_records(target, changed, watch.laps)
@@ -120,11 +123,16 @@ def fitting_script(path: Path, record: ComicRecord) -> Script:
     return script
 
 
-def posed_like(script: Script, drawn_from: Script) -> Script:
-    """The script with the poses that the comic was drawn after."""
-    pairs = zip(script.panels, drawn_from.panels, strict=True)
-    panels = tuple(panel.model_copy(update={"pose": drawn.pose}) for panel, drawn in pairs)
-    return script.model_copy(update={"panels": panels})
+def placed_like(script: Script, drawn_from: Script) -> Script:
+    """The script with the poses and masks that the comic was drawn after."""
+    panels = []
+    for panel, drawn in zip(script.panels, drawn_from.panels, strict=True):
+        masks = {name_key(one.name): one.mask for one in drawn.characters}
+        characters = tuple(
+            one.model_copy(update={"mask": masks.get(name_key(one.name), "")}) for one in panel.characters
+        )
+        panels.append(panel.model_copy(update={"pose": drawn.pose, "characters": characters}))
+    return script.model_copy(update={"panels": tuple(panels)})
 
 
 def with_panel(script: Script, index: int, seed: int, description: str) -> Script:

@@ -17,7 +17,7 @@ from inkcast.app.tables import CandidateRow
 from inkcast.cast.database import Database
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import ConflictError, InkcastError, NotFoundError, StoryError
-from inkcast.story.script import Panel, Script
+from inkcast.story.script import Panel, Presence, Script, dump_script
 
 SCRIPT = """\
 # drawn for the school paper
@@ -185,7 +185,7 @@ def test_a_choice_that_no_project_has_is_refused(projects: Projects, changes: di
 
 
 def test_a_script_names_no_files_of_the_machine(projects: Projects) -> None:
-    """A pose in a script from elsewhere would be a way to the studio's own disk."""
+    """A pose or mask in a script from elsewhere would be a way to the studio's own disk."""
     made = projects.create()
     with pytest.raises(StoryError, match=r"'/etc/passwd'.* upload"):
         projects.set_script(made.id, "panels:\n- {description: rain, pose: /etc/passwd}\n")
@@ -194,6 +194,13 @@ def test_a_script_names_no_files_of_the_machine(projects: Projects) -> None:
     drawn = projects.set_script(made.id, "panels:\n- {description: rain}\n")
     with pytest.raises(StoryError, match="upload"):
         projects.set_panel(made.id, drawn.panels[0].id, Panel(description="rain", pose="/etc/passwd"))
+    masked = Panel(description="rain", characters=(Presence(name="Ann", mask="/etc/passwd"),))
+    with pytest.raises(StoryError, match=r"mask '/etc/passwd' for 'Ann'.* takes no masks: give a box instead"):
+        projects.set_script(made.id, dump_script(Script(panels=(masked,))))
+    with pytest.raises(StoryError, match="takes no masks"):
+        projects.create(script=Script(panels=(masked,)))
+    with pytest.raises(StoryError, match="takes no masks"):
+        projects.set_panel(made.id, drawn.panels[0].id, masked)
 
 
 def test_a_page_no_printer_has_is_refused_and_a_good_one_kept(projects: Projects) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -39,6 +42,19 @@ def test_odd_latents_are_halved_rounding_up() -> None:
     assert routes.mean.shape == (3, 7, 11)
 
 
+def test_a_coarse_layer_s_map_stays_where_its_layer_let_somebody_act() -> None:
+    """Grown to the latents' size, both halves are still shared out, and nothing crosses the line between them."""
+    routes, maps = RouteMaps(), halves(2, 2)
+    maps[:, 0] *= 0.75
+    maps[:, 2] = 1 - maps[:, 0] - maps[:, 1]  # the background has the rest of the left half
+    routes.collect({"coarse": maps}, (8, 8))
+    assert routes.mean is not None
+    assert not routes.mean[0, :, 4:].any()
+    assert not routes.mean[1, :, :4].any()
+    np.testing.assert_allclose(routes.mean.sum(0), 1, rtol=1e-6)
+    np.testing.assert_allclose(routes.mean[:, :, 0].T, [[0.75, 0, 0.25]] * 8, rtol=1e-6)
+
+
 def test_somebody_routed_nowhere_has_no_figure() -> None:
     routes = RouteMaps()
     maps = torch.zeros(1, 3, 16)
@@ -50,6 +66,16 @@ def test_somebody_routed_nowhere_has_no_figure() -> None:
 def test_without_routes_the_author_s_boxes_count() -> None:
     (figure,) = RouteMaps().figures((ANN, ROLF), (128, 64))
     assert (figure.name, figure.box) == ("Rolf", (64, 0, 128, 64))
+
+
+def test_without_routes_a_mask_is_a_place_too_within_its_box() -> None:
+    left = Image.new("L", (64, 64))
+    left.paste(255, (0, 0, 32, 64))
+    (figure,) = RouteMaps().figures((replace(ANN, mask=left),), (128, 64))
+    assert figure.box == pytest.approx((0, 0, 64, 64), abs=1)
+    left.paste(60, (32, 0, 64, 64))  # a soft edge is not where they stand
+    (figure,) = RouteMaps().figures((replace(ANN, mask=left, box=(0.25, 0.5, 1.0, 1.0)),), (128, 64))
+    assert figure.box == (32, 32, 64, 64)
 
 
 def test_the_picture_shows_each_map() -> None:

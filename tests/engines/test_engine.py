@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inkcast.cast.character import CharacterId
-from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions, rows
+from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, rows
 from inkcast.errors import EngineError
 from inkcast.sdxl.attention import AttentionMemory, KeyValue
 from inkcast.sdxl.prompts import PromptEmbeds
@@ -74,22 +74,6 @@ def test_rows_that_do_not_fit_each_other_are_refused() -> None:
         rows(Conditioning(PROMPT, longer, short), 1, (8, 8))
     with pytest.raises(EngineError, match="of other layers"):
         rows(Conditioning(PROMPT, AttentionMemory(), short), 1, (8, 8))
-
-
-def test_boxes_become_masks_and_those_without_one_are_free() -> None:
-    regions = box_regions([Member(ANN, "Ann", "a girl", (0.0, 0.5, 0.25, 1.0)), Member(BEN, "Ben", "a bear")], side=8)
-    assert regions is not None
-    expected = torch.zeros(8, 8)
-    expected[4:, :2] = 1
-    assert torch.equal(regions[0, 0], expected)
-    assert bool((regions[0, 1] == 1).all())
-    assert box_regions([Member(BEN, "Ben", "a bear")]) is None
-
-
-def test_a_box_smaller_than_a_cell_still_covers_one() -> None:
-    regions = box_regions([Member(ANN, "Ann", "a girl", (0.5, 0.5, 0.5, 0.5))], side=8)
-    assert regions is not None
-    assert regions.sum() == 1
 
 
 def test_wording_names_members_as_asked() -> None:

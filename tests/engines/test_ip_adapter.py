@@ -128,6 +128,10 @@ def test_boxes_keep_a_character_in_its_place(engine: IpAdapter) -> None:
     reached = memory.region_maps[16].reached
     assert reached is not None
     assert torch.equal(reached[0, :, 0].view(4, 4), torch.tensor([[1.0, 1, 0, 0]] * 4))
+    half = Image.new("L", (20, 30))
+    half.paste(255, (0, 0, 10, 30))
+    same = rows(engine.condition(panel(replace(ANN_HERE, mask=half)), cast, Style()), 1, (8, 8))
+    assert torch.equal(same.regions, memory.regions)
 
 
 def test_characters_are_projected_once_per_comic(engine: IpAdapter) -> None:

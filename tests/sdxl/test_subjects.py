@@ -137,8 +137,37 @@ def test_regions_limit_a_router_and_the_background_takes_the_rest(attn, latents,
     trace = AttentionTrace()
     CrossAttention(LAYER)(attn, latents, text, memory=fit(memory, (4, 4)), trace=trace)
     left = regions[0, 0].flatten()
-    assert torch.equal(trace.gates[LAYER][0], torch.stack([left, torch.zeros(PIXELS), 1 - left]))
-    assert torch.equal(trace.routing[LAYER], routing)  # the loss reads what the router said
+    acted = torch.stack([left, torch.zeros(PIXELS), 1 - left]).expand(ROWS, -1, -1)
+    assert torch.equal(trace.gates[LAYER], acted)
+    torch.testing.assert_close(trace.routing[LAYER], acted)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("guided", [False, True])
+def test_the_map_that_is_traced_is_shared_out_among_those_who_may_be_there(attn, latents, text, guided: bool) -> None:
+    """M = (0.6, 0.3, 0.1). First row: all; second: half of subject 0; third: not subject 0; fourth: nobody."""
+    routing = torch.tensor([0.6, 0.3, 0.1])[:, None].expand(ROWS, -1, PIXELS)
+    regions = torch.ones(2 * ROWS if guided else ROWS, 2, 4, 4)
+    regions[:, 0, 1], regions[:, 0, 2:], regions[:, 1, 3] = 0.5, 0, 0
+    subjects = {LAYER: key_value(3, rows=len(regions))}
+    memory = AttentionMemory(subjects=subjects, router=lambda layer, z: routing, regions=regions, guided=guided)
+    trace = AttentionTrace()
+    CrossAttention(LAYER)(attn, latents, text, memory=fit(memory, (4, 4)), trace=trace)
+    acted = torch.tensor([[0.6, 0.3, 0.1], [3 / 7, 3 / 7, 1 / 7], [0, 0.75, 0.25], [0, 0, 1]])
+    expected = acted.T.repeat_interleave(4, dim=1).expand(ROWS, -1, -1)
+    torch.testing.assert_close(trace.routing[LAYER], expected)
+    assert torch.equal(trace.gates[LAYER], one_hot_gate(trace.routing[LAYER]))
+    winners = torch.tensor([0, 1, 2]).repeat_interleave(torch.tensor([8, 4, 4]))
+    assert torch.equal(trace.gates[LAYER][0].argmax(0), winners)
+
+
+@torch.no_grad()
+def test_without_regions_the_map_that_is_traced_is_the_router_s(attn, latents, text) -> None:
+    routing = torch.rand(ROWS, 3, PIXELS)
+    memory = AttentionMemory(subjects={LAYER: key_value(3)}, router=lambda layer, z: routing)
+    trace = AttentionTrace()
+    CrossAttention(LAYER)(attn, latents, text, memory=fit(memory, (4, 4)), trace=trace)
+    assert trace.routing[LAYER] is routing
 
 
 @torch.no_grad()

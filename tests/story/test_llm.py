@@ -83,6 +83,8 @@ def test_a_good_answer_is_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
         (json.dumps({**GOOD, "panels": GOOD["panels"][::-1]}), "out of order"),  # type: ignore[index]
         (json.dumps({**GOOD, "panels": GOOD["panels"][:1]}), "leaves out"),  # type: ignore[index]
         (json.dumps({"panels": []}), "no panels"),
+        (changed(pose="/etc/passwd"), "Leave pose empty"),
+        (changed(characters=[{"name": "Bo", "mask": "/etc/passwd"}]), "Leave mask empty"),
     ],
 )
 def test_a_bad_answer_is_sent_back_with_what_is_wrong(

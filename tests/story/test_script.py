@@ -66,6 +66,15 @@ def test_a_script_survives_yaml(tmp_path: Path) -> None:
     assert load_script(path) == FULL
 
 
+def test_pictures_are_named_from_the_script_s_folder(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "panels: [{description: a, pose: p.png, characters: [B, {name: Ann, mask: m/a.png}, {name: Cy, mask: /c.png}]}]"
+    )
+    (panel,) = load_script(tmp_path / "s.yaml").panels
+    assert panel.pose == str(tmp_path / "p.png")
+    assert [one.mask for one in panel.characters] == ["", str(tmp_path / "m" / "a.png"), "/c.png"]
+
+
 text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=30)
 
 

@@ -174,15 +174,21 @@ def with_script(document: Document, text: str) -> Document:
         StoryError: it is no script, or names files of the machine that the studio runs on.
     """
     old, new = parse_script(document.script or dump_script(Script()), "the script"), parse_script(text, "the script")
-    refuse_poses(new.panels)
+    refuse_files(new.panels)
     return replace(document, script=text, panels=aligned(document.panels, old.panels, new.panels))
 
 
-def refuse_poses(panels: Sequence[Panel]) -> None:
+def refuse_files(panels: Sequence[Panel]) -> None:
     """Raises StoryError for a panel that names a file of the machine that the studio runs on."""
     for panel in panels:
         if panel.pose:
             raise StoryError(f"a panel names the pose {shown(panel.pose)}: upload the picture to the panel instead")
+        for one in panel.characters:
+            if one.mask:
+                raise StoryError(
+                    f"a panel names the mask {shown(one.mask)} for {shown(one.name)}, and the studio takes no masks: "
+                    "give a box instead, or draw the script with  inkcast make"
+                )
 
 
 def aligned(known: Sequence[PanelDocument], old: Sequence[Panel], new: Sequence[Panel]) -> tuple[PanelDocument, ...]:

@@ -18,7 +18,7 @@ from inkcast.app.project import (
     Project,
     ProjectEntry,
     panel_index,
-    refuse_poses,
+    refuse_files,
     script_of,
 )
 from inkcast.app.tables import CandidateRow, ProjectRow, RevisionRow
@@ -112,7 +112,7 @@ def read_candidate(row: CandidateRow) -> Candidate:
 
 def with_panel(document: Document, panel_id: str, panel: Panel) -> Document:
     """The document with other words in one panel; nothing else moves."""
-    refuse_poses([panel])
+    refuse_files([panel])
     index, script = panel_index(document, panel_id), script_of(document)
     panels = (*script.panels[:index], panel, *script.panels[index + 1 :])
     return replace(document, script=written(document, script.model_copy(update={"panels": panels})))

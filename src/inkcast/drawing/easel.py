@@ -162,7 +162,7 @@ class BaseEasel:
             self.report(
                 Note(
                     f"base {self.base.name!r} has nothing to find people with (detector/ and image_encoder/, or faces/ "
-                    "for insightface): balloons point only at whom a box or the engine's routing places"
+                    "for insightface): balloons point only at whom a box, a mask or the engine's routing places"
                 )
             )
             return None

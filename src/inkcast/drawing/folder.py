@@ -25,7 +25,19 @@ from inkcast.story.script import Script, dump_script, edit_script
 
 SCRIPT = "script.yaml"
 TIMINGS = "run.json"
-OWNED = ("comic.*", "page-*.*", "panel-*.png", "routes-*.png", "pose-*.png", "cast", SCRIPT, RECORD, TEMPLATE, TIMINGS)
+OWNED = (
+    "comic.*",
+    "page-*.*",
+    "panel-*.png",
+    "routes-*.png",
+    "pose-*.png",
+    "mask-*.png",
+    "cast",
+    SCRIPT,
+    RECORD,
+    TEMPLATE,
+    TIMINGS,
+)
 ROOM_MB = 16
 
 
@@ -103,14 +115,23 @@ def write_panels(folder: Path, panels: Sequence[DrawnPanel], cast: Sequence[Char
                 save_png(reference.mask, folder / picture.mask)
 
 
-def write_poses(folder: Path, script: Script) -> Script:
-    """Keeps the pictures that panels were posed after; the script that is returned names those that are kept."""
-    panels = list(script.panels)
-    for number, panel in enumerate(panels, 1):
-        if panel.pose:
-            name = f"pose-{number:02}.png"
-            save_png(open_picture(panel.pose), folder / name)
-            panels[number - 1] = panel.model_copy(update={"pose": name})
+def write_pictures(folder: Path, script: Script) -> Script:
+    """Keeps the poses and masks that a script names; the script that is returned names those that are kept."""
+
+    def kept(picture: str, name: str) -> str:
+        if not picture:
+            return ""
+        save_png(open_picture(picture), folder / name)
+        return name
+
+    panels = []
+    for number, panel in enumerate(script.panels, 1):
+        characters = tuple(
+            one.model_copy(update={"mask": kept(one.mask, f"mask-{number:02}-{place:02}.png")})
+            for place, one in enumerate(panel.characters, 1)
+        )
+        pose = kept(panel.pose, f"pose-{number:02}.png")
+        panels.append(panel.model_copy(update={"pose": pose, "characters": characters}))
     return script.model_copy(update={"panels": tuple(panels)})
 
 

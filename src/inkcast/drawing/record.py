@@ -84,7 +84,7 @@ class LoraRecord(_Frozen):
 
 
 class DrawingRecord(_Frozen):
-    """`choices.Drawing`, all that was left open filled in; what panels were posed after is in the script."""
+    """`choices.Drawing`, all that was left open filled in; poses and masks are in the script."""
 
     engine: str
     base: str

@@ -40,15 +40,13 @@ class RouteMaps:
 
     def collect(self, routing: Mapping[str, Tensor], grid: Sequence[int]) -> None:
         """Adds one step's maps; `grid` is the latents' height and width. The last row is the positive prompt's."""
-        import torch
-
         from inkcast.sdxl.fitting import resolutions
 
         height, width = grid
         sizes = resolutions((height, width))
         for maps in routing.values():
             shaped = maps[-1:].detach().float().unflatten(-1, sizes[maps.shape[-1]])
-            grown = torch.nn.functional.interpolate(shaped, size=(height, width), mode="bilinear")[0].cpu()
+            grown = grow(shaped, (height, width))[0].cpu()
             self._total = grown if self._total is None else self._total + grown
             self._count += 1
 
@@ -62,14 +60,34 @@ class RouteMaps:
         return self._total is not None and len(self._total) == len(members) + 1
 
     def figures(self, members: Sequence[Member], size: tuple[int, int]) -> tuple[Figure, ...]:
-        """Where the members stand in a picture of `size` (width, height): by the maps, else by the author's boxes."""
+        """Where the members stand in a picture of `size` (width, height): by the maps, else by the author's boxes and
+        masks."""
         maps = self.mean
         if maps is None or not self.covers(members):
-            boxes = ((member.name, member.box) for member in members)
-            return tuple(Figure(name, fraction(box, size)) for name, box in boxes if box is not None)
-        winner = maps.argmax(0)
-        found = ((member.name, bounds(winner == index, size)) for index, member in enumerate(members))
+            found = [(member.name, asked_place(member, size)) for member in members]
+        else:
+            winner = maps.argmax(0)
+            found = [(member.name, bounds(winner == index, size)) for index, member in enumerate(members)]
         return tuple(Figure(name, box) for name, box in found if box is not None)
+
+
+def grow(maps: Float[Tensor, "1 subjects h w"], grid: tuple[int, int]) -> Float[Tensor, "1 subjects height width"]:
+    """The maps at a finer size: smooth, but nobody gets a share of a pixel of which their own map gives them none."""
+    from torch.nn.functional import interpolate
+
+    there = interpolate(maps, size=grid, mode="nearest-exact") > 0
+    smooth = interpolate(maps, size=grid, mode="bilinear") * there
+    return smooth / smooth.sum(dim=1, keepdim=True)
+
+
+def asked_place(member: Member, size: tuple[int, int]) -> PixelBox | None:
+    """The place that the author asks for: the box, or what is brightest of the mask within it."""
+    from inkcast.engines.regions import region
+
+    if member.mask is None:
+        return None if member.box is None else fraction(member.box, size)
+    allowed = region(member.box, member.mask).numpy()
+    return bounds(allowed >= allowed.max() / 2, size)
 
 
 def bounds(mask: np.ndarray, size: tuple[int, int]) -> PixelBox | None:

@@ -7,7 +7,7 @@ A method comes down to what the text encoders read (`Conditioning.prompt`) and w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -40,14 +40,16 @@ class Style:
 
 @dataclass(frozen=True)
 class Member:
-    """A cast member in one panel. `noun` is what a prompt calls them ("a girl"); `box` asks for a place; `state` names
-    the outfit or age that the panel shows them in (empty: the usual one)."""
+    """A cast member in one panel. `noun` is what a prompt calls them ("a girl"); `box` and `mask` (mode "L", 255 = may
+    stand there) ask for a place; `state` names the outfit or age that the panel shows them in (empty: the usual one).
+    """
 
     id: CharacterId
     name: str
     noun: str
     box: Box | None = None
     state: str = ""
+    mask: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -233,17 +235,3 @@ def _per_row(negative: float | Tensor, positive: float | Tensor, batch: int, lik
     width = max(x.shape[1] for x in pair)
     both = torch.cat([x.expand(-1, width) for x in pair]).repeat_interleave(batch, dim=0)
     return both.flatten() if width == 1 else both
-
-
-def box_regions(members: Sequence[Member], side: int = 64) -> Float[Tensor, "1 subjects side side"] | None:
-    """The members' boxes as masks, 1 everywhere for a member without one; None if nobody has a box."""
-    if all(member.box is None for member in members):
-        return None
-    regions = torch.ones(1, len(members), side, side)
-    for i, member in enumerate(members):
-        if member.box is not None:
-            x0, y0, x1, y1 = member.box
-            regions[:, i] = 0.0
-            top, left = math.floor(y0 * side), math.floor(x0 * side)
-            regions[:, i, top : max(math.ceil(y1 * side), top + 1), left : max(math.ceil(x1 * side), left + 1)] = 1.0
-    return regions

@@ -101,9 +101,10 @@ class AttentionMemory:
 class AttentionTrace:
     """What the attention layers report, keyed by layer; the step callback harvests and resets it.
 
-    `routing`: M as the router returned it `[rows, subjects + 1, pixels]`, with gradients (AnyStory eq. 4).
-    `gates`: sigma(M) after regions, same shape; the next self-attention reads it. In training reset after
-        backward, since gradient checkpointing runs layers again.
+    `routing`: M as it acts, `[rows, subjects + 1, pixels]`: the router's, held to the regions where there are any; the
+        shares of a pixel add up to 1. With gradients (AnyStory eq. 4).
+    `gates`: sigma(M), same shape; the next self-attention reads it. In training reset after backward, since gradient
+        checkpointing runs layers again.
     `attention`: head mean of the subjects' softmax, only with `record_attention=True`, with gradients:
         `[rows, pixels, tokens]` for 4-d subjects (StoryMaker eq. 11), `[rows, subjects, pixels, tokens]` for 5-d.
     A plain object on purpose: offload hooks copy mappings, and copies would be lost. Required with a router.

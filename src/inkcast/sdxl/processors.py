@@ -64,13 +64,24 @@ def _routed(
         return None if regions is None else serve(regions.gates, batch, memory.guided)
     if trace is None:
         raise EngineError("a router needs a trace: pass an AttentionTrace beside the memory")
-    trace.routing[layer] = routing = memory.router(layer, latents)
+    routing = memory.router(layer, latents)
     if regions is not None:
-        routing = routing * serve(regions.allowed, batch, memory.guided)
-        # Where nobody may be, the background wins the arg max instead of the first subject.
-        routing = torch.cat([routing[:, :-1], routing[:, -1:].clamp_min(torch.finfo(routing.dtype).tiny)], dim=1)
+        routing = held_to(routing, serve(regions.allowed, batch, memory.guided))
+    trace.routing[layer] = routing
     trace.gates[layer] = gates = memory.gate(routing)
     return gates
+
+
+def held_to(
+    routing: Float[Tensor, "rows subjects pixels"], allowed: Float[Tensor, "rows subjects pixels"]
+) -> Float[Tensor, "rows subjects pixels"]:
+    """M among those who may be at a pixel: its shares times `allowed`, adding up to 1 again. Where no subject may be,
+    all of it is the background's.
+    """
+    held = routing * allowed
+    # At least something, so that the background wins the arg max where all else is 0.
+    held = torch.cat([held[:, :-1], held[:, -1:].clamp_min(torch.finfo(held.dtype).tiny)], dim=1)
+    return held / held.sum(dim=1, keepdim=True)
 
 
 def _resized(gates: Tensor, pixels: int, grid: Mapping[int, Size]) -> Tensor:

@@ -52,6 +52,8 @@ def complaints(script: Script, text: str, cast: Sequence[CastName], lexicon: Lex
     ]
     if any(panel.pose for panel in script.panels):
         found.append("A panel has a pose. Leave pose empty: only people name files.")
+    if any(presence.mask for panel in script.panels for presence in panel.characters):
+        found.append("A character has a mask. Leave mask empty: only people name files.")
     if cast and not any(panel.characters for panel in script.panels):
         found.append("No panel has characters. List the cast members each picture shows.")
     return found

@@ -32,12 +32,13 @@ class Line(_Frozen):
 
 
 class Presence(_Frozen):
-    """A cast member in a panel. `box` asks for a place; `state` names an outfit or age state of the character."""
+    """A cast member in a panel. `box` and `mask` ask for a place; `state` names an outfit or age of the character."""
 
     name: str
     action: str = ""
     state: str = ""
     box: Box | None = None
+    mask: str = ""  # a picture's path, from the script's folder: bright or opaque where they may stand
 
     @field_validator("box")
     @classmethod

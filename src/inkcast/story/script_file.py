@@ -15,14 +15,14 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 
 from inkcast.errors import StoryError
 from inkcast.story.migrations import migrate
-from inkcast.story.script import Script
+from inkcast.story.script import Panel, Script
 
 LONGEST_FILE = 8_000_000  # bytes
 _WIDTH = 100
 
 
 def read_script(path: Path) -> Script:
-    """The script, its poses' paths from where the program runs.
+    """The script, the paths of its poses and masks from where the program runs.
 
     Raises:
         StoryError: a missing, huge, binary or malformed file, naming path, line and value.
@@ -41,11 +41,16 @@ def read_script(path: Path) -> Script:
             f"{path} is not a text file (byte {error.start} is no UTF-8): save the script as UTF-8"
         ) from error
     script = parse_script(text, str(path))
-    panels = tuple(
-        panel.model_copy(update={"pose": str(path.parent / panel.pose)}) if panel.pose else panel
-        for panel in script.panels
+    return script.model_copy(update={"panels": tuple(_from(path.parent, panel) for panel in script.panels)})
+
+
+def _from(folder: Path, panel: Panel) -> Panel:
+    """The panel, the paths in it from `folder` on."""
+    pose = str(folder / panel.pose) if panel.pose else ""
+    characters = tuple(
+        one.model_copy(update={"mask": str(folder / one.mask)}) if one.mask else one for one in panel.characters
     )
-    return script.model_copy(update={"panels": panels})
+    return panel.model_copy(update={"pose": pose, "characters": characters})
 
 
 def script_line(path: Path, where: tuple[str | int, ...]) -> int:

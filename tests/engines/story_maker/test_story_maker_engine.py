@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tests import tiny
 from tests.engines.story_maker.small import (
     ANN,
@@ -229,6 +230,12 @@ def test_boxes_hold_people_and_leave_the_background_free(maker: StoryMaker) -> N
     assert mask is not None
     assert bool(mask[0, 0, :, :L].all())
     assert torch.equal(mask[0, 0, :, L].view(4, 4), torch.tensor([[True, True, False, False]] * 4))
+    half = Image.new("L", (20, 30))
+    half.paste(255, (0, 0, 10, 30))
+    (here,) = panel(ANN).members
+    masked = replace(panel(ANN), members=(replace(here, mask=half),))
+    same = rows(maker.condition(masked, cast, Style()), 1, (8, 8))
+    assert torch.equal(same.regions, memory.regions)
 
 
 @torch.no_grad()

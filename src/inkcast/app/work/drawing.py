@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
@@ -38,12 +37,9 @@ from inkcast.drawing.routes import Painted, routes_picture
 from inkcast.events import Note
 from inkcast.images import encode_png
 from inkcast.page.layout import PageOptions, arrange
-from inkcast.story.script import Box, dump_script
+from inkcast.story.script import dump_script
 
 if TYPE_CHECKING:
-    import numpy as np
-    from jaxtyping import Float
-
     from inkcast.drawing.easel import Easel
     from inkcast.engines.engine import Engine
 
@@ -197,8 +193,7 @@ class DrawingWork:
             assert self.job.project_id is not None
             maps = None
             if painted.routes is not None:
-                routes = within_boxes(painted.routes, [member.box for member in planned.prompt.members])
-                maps = encode_png(routes_picture(painted.panel.picture, routes))
+                maps = encode_png(routes_picture(painted.panel.picture, painted.routes))
             row = CandidateRow(
                 id=new_id(),
                 project_id=self.job.project_id,
@@ -267,21 +262,6 @@ class DrawingWork:
         with self.store.reading() as session:
             (folder / "pose.png").write_bytes(get_file(session, self.job.project_id, pose))
         return replace(planned, pose=folder / "pose.png")
-
-
-def within_boxes(
-    routes: Float[np.ndarray, "subjects height width"], boxes: Sequence[Box | None]
-) -> Float[np.ndarray, "subjects height width"]:
-    """The maps as they acted: nobody acts outside of the box that their author drew, whatever the router says."""
-    acted = routes.copy()
-    height, width = routes.shape[1:]
-    for number, box in enumerate(boxes):
-        if box is not None:
-            rows = slice(math.floor(box[1] * height), math.ceil(box[3] * height))
-            columns = slice(math.floor(box[0] * width), math.ceil(box[2] * width))
-            acted[number] = 0
-            acted[number, rows, columns] = routes[number, rows, columns]
-    return acted
 
 
 def drawn_panels(store: AppStore, job: JobRow, order: Order, document: Document) -> tuple[str, ...]:

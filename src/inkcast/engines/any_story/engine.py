@@ -22,8 +22,9 @@ from inkcast.engines.any_story.routes import RoutesChart
 from inkcast.engines.any_story.weights import Parts, load_parts
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.cutting import find_segmenter, tell_uncut
-from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
+from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
+from inkcast.engines.regions import member_regions
 from inkcast.errors import EngineError
 from inkcast.events import Report, unheard
 from inkcast.images import Reference
@@ -141,7 +142,7 @@ class AnyStory:
         subjects = [_scaled(one.subject, power) for one, power in zip(people, powers.subjects, strict=True)]
         if background:
             subjects.append(self._background()[0])
-        regions = box_regions(members)
+        regions = member_regions(members)
         bias = [_gamma(options.reference_strength * power) for power in powers.references]
         reads = options.reads_reference and max(bias) > -math.inf
         return replace(

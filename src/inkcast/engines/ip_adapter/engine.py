@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.cutting import find_segmenter, tell_uncut
-from inkcast.engines.engine import Conditioning, PanelPrompt, Style, TrainingBatch, box_regions
+from inkcast.engines.engine import Conditioning, PanelPrompt, Style, TrainingBatch
 from inkcast.engines.identity import check_identity
 from inkcast.engines.ip_adapter.encoder import batch_features, reference_squares
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
+from inkcast.engines.regions import member_regions
 from inkcast.errors import EngineError
 from inkcast.events import Report, unheard
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer
@@ -83,7 +84,7 @@ class IpAdapter:
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
         prompt = encode_prompt(self.base, panel.wording(style), style.negative)
-        regions = box_regions(panel.members)
+        regions = member_regions(panel.members)
         scale = float(panel.settings.get("subject_scale", self.scale))
         people = [self._projection(member.id, cast[member.id], member.name) for member in panel.members]
         nothing = [self._unconditional()] * len(people)

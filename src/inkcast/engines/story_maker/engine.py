@@ -16,8 +16,9 @@ from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.close_ups import bodies, close_ups
 from inkcast.engines.cutting import find_segmenter, uncut
-from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style, box_regions
+from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
+from inkcast.engines.regions import member_regions
 from inkcast.engines.story_maker.eyes import Eyes, Seen
 from inkcast.engines.story_maker.looks import CHARACTER, FACE, Cast, Embedded, Looking, by_state, key_of, looking
 from inkcast.engines.story_maker.lora import fused
@@ -113,7 +114,7 @@ class StoryMaker:
         people = [self._person(place, member, panel, cast) for place, member in enumerate(panel.members)]
         nobody = [self._unconditional(place) for place in range(len(people))]
         prompt = encode_prompt(self.base, panel.wording(style), style.negative)
-        regions = _with_background(box_regions(panel.members))
+        regions = _with_background(member_regions(panel.members))
         negative, positive = (
             AttentionMemory(
                 text=project_text(self.base.unet, embeds),
