@@ -26,7 +26,7 @@ from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.engines.story_maker.engine import StoryMaker
-from inkcast.errors import BaseModelError, EngineError, InkcastError, PictureError, WeightsError
+from inkcast.errors import BaseModelError, EngineError, InkcastError, PictureError, UsageError, WeightsError
 from inkcast.events import Event, Note, Progress, unheard
 from inkcast.images import Reference, open_picture
 from inkcast.page.layout import PageOptions
@@ -196,6 +196,24 @@ def test_any_story_draws_its_own_way_and_saves_every_layer_s_routes(drawing: Dra
     # Two steps side by side, a block per character below one another: 11 cross-attentions as 4 rows of 3 cells, 20 x 16
     # pixels in the wide panel and 12 x 20 in the tall one, 1 apart; 8 between blocks.
     assert layers == [(2 * 62 + 8, 67), (2 * 38 + 8, 2 * 83 + 8)]
+
+
+def test_every_layer_s_routes_are_saved_at_chosen_steps(drawing: Drawing, tmp_path: Path) -> None:
+    chosen = replace(with_any_story(tmp_path / "base", drawing), steps=6, save_routes=True)
+    page = PageOptions(layout="classic-4", dpi=40)
+
+    def layers(out: str, *steps: int) -> np.ndarray:
+        folder = draw_comic(STORY, CAST, replace(chosen, routes_at=steps), tmp_path / out, page=page)
+        return np.asarray(open_picture(folder / "routes-01-layers.png"))
+
+    whole, some = layers("five"), layers("some", 2, 6)
+    columns = [whole[:, start : start + 62] for start in range(0, whole.shape[1], 70)]  # of steps 1, 2, 3, 5, 6
+    assert len(columns) == 5
+    assert np.array_equal(some[:, :62], columns[1])
+    assert np.array_equal(some[:, 70:], columns[4])
+    assert not np.array_equal(columns[1], columns[4])
+    with pytest.raises(UsageError, match="at step 7: choose from 1 to 6"):
+        open_easel(replace(chosen, routes_at=(7,)), unheard)
 
 
 def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def make(
         typer.Option("--lora", help="FILE.safetensors or FILE.safetensors=STRENGTH: a LoRA to put on the base."),
     ] = None,
     save_routes: Annotated[bool, typer.Option("--save-routes", help="Also write where each character acted.")] = False,
+    routes_at: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--routes-at", min=1, help="Of which step, from 1, to write every layer's; repeat it; else of five."
+        ),
+    ] = None,
     layout: Layout = None,
     page_size: PageSize = None,
     language: Language = None,
@@ -110,7 +116,8 @@ def make(
         low_vram=low_vram,
         poses=tuple(pose or ()),
         loras=tuple(map(lora_of, lora or ())),
-        save_routes=save_routes,
+        save_routes=save_routes or bool(routes_at),
+        routes_at=tuple(routes_at or ()),
     )
     with showing_progress() as report, naming_lines(script):
         from inkcast.comic import draw_comic

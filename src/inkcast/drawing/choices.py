@@ -21,7 +21,7 @@ class Drawing:
     """What an author may choose about drawing; empty, None or no steps: as the engine or the base has it.
 
     `poses` are pictures whose poses the panels take, in turn; `loras` act on the base all the while;
-    `save_routes` asks for maps of where characters acted.
+    `save_routes` asks for maps of where characters acted, layer by layer at the steps `routes_at`, from 1; none: five.
     """
 
     engine: str = ""
@@ -38,6 +38,7 @@ class Drawing:
     poses: tuple[Path, ...] = ()
     loras: tuple[Lora, ...] = ()
     save_routes: bool = False
+    routes_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

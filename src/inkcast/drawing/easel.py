@@ -125,7 +125,8 @@ class BaseEasel:
             seed=panel.seed,
         )
         routes = RouteMaps()
-        chart = self.engine.chart() if self.drawing.save_routes and isinstance(self.engine, Charting) else None
+        routed = self.engine if self.drawing.save_routes and isinstance(self.engine, Charting) else None
+        chart = None if routed is None else routed.chart(self.drawing.routes_at)
 
         def on_step(done: Step) -> None:
             if self.drawing.save_routes and panel.prompt.members and not done.trace.routing:
@@ -200,7 +201,11 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
         make_scheduler(drawing.scheduler, base.pipeline.scheduler)  # refuses an unknown name before anything slow
     loras = load_loras(base, [(lora.file, lora.scale) for lora in drawing.loras])
     engine = load_engine(name, base, report=report)
-    return BaseEasel(base, engine, settled(drawing, engine, base), report, loras=loras)
+    choices = settled(drawing, engine, base)
+    absent = next((step for step in choices.routes_at if not 1 <= step <= choices.steps), None)
+    if absent is not None:
+        raise UsageError(f"routing maps were asked for at step {absent}: choose from 1 to {choices.steps}")
+    return BaseEasel(base, engine, choices, report, loras=loras)
 
 
 def _precision(drawing: Drawing) -> torch.dtype | None:

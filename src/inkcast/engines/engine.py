@@ -112,8 +112,8 @@ class Chart(Protocol):
 class Charting(Protocol):
     """What an engine that routes offers beside `Engine`."""
 
-    def chart(self) -> Chart:
-        """Blank, for one panel."""
+    def chart(self, steps: Sequence[int] = ()) -> Chart:
+        """Blank, for one panel; of these steps, from 1, or of some that the engine chooses."""
         ...
 
 

@@ -127,8 +127,8 @@ class AnyStory:
     def active(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def chart(self) -> RoutesChart:
-        return RoutesChart()
+    def chart(self, steps: Sequence[int] = ()) -> RoutesChart:
+        return RoutesChart(steps)
 
     def _with_subjects(
         self,

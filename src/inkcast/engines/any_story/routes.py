@@ -50,13 +50,14 @@ def routes_picture(steps: Sequence[LayerMaps]) -> Image.Image:
 
 
 class RoutesChart:
-    """Fig. 5 of one panel, gathered while it is drawn at the steps of `chosen_steps`."""
+    """Fig. 5 of one panel, gathered while it is drawn: at the steps `wanted`, from 1, else at `chosen_steps`."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Sequence[int] = ()) -> None:
+        self._wanted = {step - 1 for step in wanted}
         self._steps: list[LayerMaps] = []
 
     def see(self, step: int, steps: int, trace: AttentionTrace, latent_size: Size) -> None:
-        if trace.routing and step in chosen_steps(steps):
+        if trace.routing and step in (self._wanted or chosen_steps(steps)):
             # The trace is emptied after every step, so its layers stand in the order in which they ran.
             self._steps.append(layer_maps(trace, tuple(trace.routing), latent_size))
 
