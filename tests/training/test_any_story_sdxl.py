@@ -13,6 +13,7 @@ from tests import tiny
 
 from inkcast.engines.any_story.weights import ROUTER_SIZE, SUBJECT_SIZE
 from inkcast.errors import TrainingError
+from inkcast.sdxl.backbone import load_backbone
 from inkcast.training.any_story import AnyStoryTraining, Parameters, Varied
 from inkcast.training.data.building import build
 from inkcast.training.data.reading import ShardSource
@@ -56,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 def tiny_settings(folder: Path, base: Path, out: Path) -> list[str]:
     wanted = {"parameters.base": base, "parameters.data": folder, "parameters.image_encoder": base / "image_encoder"}
     plain = ["device=cpu", "precision=no", "steps=2", "batch=2", "log_every=1", "loader.workers=0"]
-    plain.append("gradient_checkpointing=true")
+    plain += ["gradient_checkpointing=true", "sample_every=2", "parameters.show_steps=2"]
     return [f"out={out}", *plain, *(f"{name}={value}" for name, value in wanted.items())]
 
 
@@ -78,6 +79,10 @@ def test_a_dry_run_of_both_recipes(folder: Path, tiny_base_folder: Path, tmp_pat
         assert len(lines) == 2
         assert all(np.isfinite(line["loss"]) for line in lines)
     assert "route" in lines[-1]
+    side = load_backbone(tiny_base_folder, device="cpu").side
+    for run, rows in ((first, 2), (second, 3)):  # what is asked for, what is drawn, and its map
+        grid = np.asarray(Image.open(run / "samples" / "step-00000002.png"))
+        assert grid.shape == (side // 2 + rows * side, 4 * side, 3)
 
 
 def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path) -> None:

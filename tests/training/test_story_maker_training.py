@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from tests import tiny
 from tests.vision.onnx_graphs import face_encoder
@@ -224,13 +225,17 @@ def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path,
     parameters |= {name: tmp_path / name for name in ("face", "detector")}
     sizes = {"channels": 16, "depth": 1, "heads": 2, "head_dim": 8, "queries": 3, "face_tokens": 2, "face_depth": 1}
     parameters["sizes"] = recipe.parameters["sizes"] | sizes | {"face_head_dim": 16, "id_hidden": 8}
+    parameters["show_steps"] = 2
     changes = {"out": tmp_path / "run", "steps": 2, "batch": 2, "precision": "no", "device": "cpu", "log_every": 1}
+    changes["sample_every"] = 2
     loader = recipe.loader.model_copy(update={"workers": 0})
     run = train(recipe.model_copy(update=changes | {"parameters": parameters, "loader": loader}))
     for line in (run / "log.jsonl").read_text().splitlines():
         assert np.isfinite(json.loads(line)["loss"])
         assert json.loads(line)["attention"] > 0
         assert "identity" in json.loads(line)
+    grid = Image.open(run / "samples" / "step-00000002.png")
+    assert grid.size == (4 * base.side, base.side // 2 + 2 * base.side)  # references, what is asked for, what is drawn
     adapter, facts = load_adapter(base.unet, run / "export" / "adapter.safetensors")
     assert (adapter.rank, facts.head_dim, facts.options.lora_scale) == (2, 8, 1.0)
 

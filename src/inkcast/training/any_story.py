@@ -14,7 +14,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from inkcast.cast.character import Character, CharacterId
 from inkcast.engines.any_story.encoder import SubjectEncoder
 from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.any_story.options import Options
@@ -32,11 +31,9 @@ from inkcast.engines.any_story.weights import (
     save_encoders,
     save_router,
 )
-from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.errors import TrainingError
-from inkcast.images import Reference
-from inkcast.sampling.sampler import DrawSettings, Step, draw
+from inkcast.sampling.sampler import DrawSettings, Step
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
@@ -49,6 +46,7 @@ from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.pairs import Pairs
 from inkcast.training.recipe import Recipe, Table
+from inkcast.training.showing import ShownPanel, reference_of, shown_column, stored_panels
 from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_cutout
 
 
@@ -166,25 +164,25 @@ class AnyStoryTraining:
     seed: int
 
     def picture(self) -> UInt8[Tensor, "h w 3"] | None:
-        """Unseen drawn characters over what is made of them, over the first one's mean routing map (stage 2)."""
-        if self.parameters.cache is None:
-            return None
+        """Unseen drawn characters, or the data's first, over what is made of them and the first one's mean routing map
+        (stage 2); None where the data show nobody."""
         options = Options() if self.parts.router is not None else Options(router="off")
         engine = AnyStory(self.base, self.encoder, self.parts, options=options)
-        columns = [self._column(engine, number) for number in range(len(SHOWN_PANELS))]
-        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
+        panels = self._drawn() if self.parameters.data is None else stored_panels(self.source, self.base.tokenizers[0])
+        columns = [self._column(engine, panel, number) for number, panel in enumerate(panels)]
+        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c")) if columns else None
 
-    def _column(self, engine: AnyStory, number: int) -> UInt8[np.ndarray, "h w 3"]:
-        kinds, doing = SHOWN_PANELS[number]
-        side, rng = self.base.side, generator(self.seed, "shown", number)
-        cut = [reference_cutout(sample_look(rng, "validation", kind), rng, side, sheets=1.0) for kind in kinds]
-        members = tuple(Member(CharacterId(f"{number}/{n}"), kind, f"a {kind}") for n, kind in enumerate(kinds))
-        cast = {
-            member.id: engine.encode(Character(member.id, member.name, (_reference(picture, mask),)))
-            for member, (picture, mask) in zip(members, cut, strict=True)
-        }
-        words = " and ".join(f"a {kind}" for kind in kinds)
-        conditioning = engine.condition(PanelPrompt((f"{words} {doing}",), members), cast, Style())
+    def _drawn(self) -> list[ShownPanel]:
+        panels = []
+        for number, (kinds, doing) in enumerate(SHOWN_PANELS):
+            rng = generator(self.seed, "shown", number)
+            looks = (sample_look(rng, "validation", kind) for kind in kinds)
+            cut = [reference_of(*reference_cutout(look, rng, self.base.side, sheets=1.0)) for look in looks]
+            panels.append(ShownPanel(f"{' and '.join(f'a {kind}' for kind in kinds)} {doing}", kinds, cut))
+        return panels
+
+    def _column(self, engine: AnyStory, panel: ShownPanel, number: int) -> UInt8[np.ndarray, "h w 3"]:
+        side = self.base.side
         settings = DrawSettings((side, side), self.parameters.show_steps, self.parameters.guidance, seed=number)
         maps: list[np.ndarray] = []
 
@@ -193,22 +191,17 @@ class AnyStoryTraining:
                 size = (step.latents.shape[-2], step.latents.shape[-1])
                 maps.append(mean_map(list(step.trace.routing.values()), size)[-1, 0].float().cpu().numpy())
 
-        drawn = np.asarray(draw(self.base, conditioning, settings, on_step=note)[0])
-        strip = np.concatenate([picture for picture, _ in cut], axis=1)
-        rows = [np.asarray(Image.fromarray(strip).resize((side, side // 2))), drawn]
-        if maps:
-            rows.append(np.asarray(Image.fromarray(colours(np.mean(maps, axis=0))).resize((side, side))))
-        return np.concatenate(rows)
+        column = shown_column(self.base, engine, panel, settings, note)
+        if not maps:
+            return column
+        shown = Image.fromarray(colours(np.mean(maps, axis=0))).resize((side, side))
+        return np.concatenate([column, np.asarray(shown)])
 
     def export(self, folder: Path) -> None:
         """What the engine loads: stage 1 its two encoders, stage 2 these and the router."""
         save_encoders(self.parts, folder, int8=self.parameters.int8)
         if self.parts.router is not None:
             save_router(self.parts.router, folder, int8=self.parameters.int8)
-
-
-def _reference(picture: UInt8[np.ndarray, "s s 3"], mask: np.ndarray) -> Reference:
-    return Reference(Image.fromarray(picture), "", mask=Image.fromarray(mask.astype(np.uint8) * 255))
 
 
 def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) -> Parts:

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor, nn
 
-from inkcast.cast.character import Character, CharacterId
 from inkcast.engines.checkpoints import read_checkpoint
-from inkcast.engines.engine import Engine, Member, PanelPrompt, Style, TrainingBatch
+from inkcast.engines.engine import Engine, TrainingBatch
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.engines.story_maker.eyes import Eyes, Preparation
@@ -28,8 +26,7 @@ from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
 from inkcast.engines.story_maker.trainee import StoryMakerTrainee
 from inkcast.engines.story_maker.weights import FILE, Adapter, Facts, fresh_adapter, save_adapter
 from inkcast.errors import TrainingError
-from inkcast.images import Reference
-from inkcast.sampling.sampler import DrawSettings, draw
+from inkcast.sampling.sampler import DrawSettings
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
@@ -44,6 +41,7 @@ from inkcast.training.objective import Source, generator
 from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
 from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
+from inkcast.training.showing import ShownPanel, reference_of, shown_column, stored_panels
 from inkcast.training.story_maker_ablations import PeopleAlone, WithoutBackground, freeze
 from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
@@ -160,30 +158,28 @@ class StoryMakerTraining:
     seed: int
     lora: ExitStack
 
-    def picture(self) -> UInt8[Tensor, "h w 3"]:
-        """Unseen characters over what is drawn of them; the LoRA acts through its place beside the layers."""
+    def picture(self) -> UInt8[Tensor, "h w 3"] | None:
+        """Unseen drawn characters, or the data's first, over what is drawn of them; the LoRA acts through its place
+        beside the layers. None where the data show nobody."""
         whole = StoryMaker(self.base, self.eyes, self.adapter, options=Options(lora_scale=0.0))
         engine: Engine = whole if self.parameters.background else PeopleAlone(whole)
-        columns = [self._column(engine, number) for number in range(len(SHOWN_PANELS))]
-        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c"))
+        side, table = self.base.side, self.parameters
+        panels = self._drawn() if table.data is None else stored_panels(self.source, self.base.tokenizers[0])
+        columns = [
+            shown_column(self.base, engine, panel, DrawSettings((side, side), table.show_steps, table.guidance, seed=n))
+            for n, panel in enumerate(panels)
+        ]
+        return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c")) if columns else None
 
-    def _column(self, engine: Engine, number: int) -> UInt8[np.ndarray, "h w 3"]:
-        kinds, doing = SHOWN_PANELS[number]
-        side, rng = self.base.side, generator(self.seed, "shown", number)
-        drawn = [reference_rendering(sample_look(rng, "validation", kind), rng, side, 1.0) for kind in kinds]
-        members = tuple(Member(CharacterId(f"{number}/{n}"), kind, f"a {kind}") for n, kind in enumerate(kinds))
-        cast = {}
-        for member, one in zip(members, drawn, strict=True):
-            mask = Image.fromarray((one.instances == 1).astype(np.uint8) * 255)
-            reference = Reference(Image.fromarray(one.image), "", mask=mask)
-            cast[member.id] = engine.encode(Character(member.id, member.name, (reference,)))
-        words = " and ".join(f"a {kind}" for kind in kinds)
-        with engine.active():
-            conditioning = engine.condition(PanelPrompt((f"{words} {doing}",), members), cast, Style())
-            settings = DrawSettings((side, side), self.parameters.show_steps, self.parameters.guidance, seed=number)
-            picture = np.asarray(draw(self.base, conditioning, settings)[0])
-        strip = Image.fromarray(np.concatenate([one.image for one in drawn], axis=1))
-        return np.concatenate([np.asarray(strip.resize((side, side // 2))), picture])
+    def _drawn(self) -> list[ShownPanel]:
+        panels = []
+        for number, (kinds, doing) in enumerate(SHOWN_PANELS):
+            rng = generator(self.seed, "shown", number)
+            looks = [sample_look(rng, "validation", kind) for kind in kinds]
+            drawn = [reference_rendering(look, rng, self.base.side, 1.0) for look in looks]
+            seen = [reference_of(one.image, one.instances == 1) for one in drawn]
+            panels.append(ShownPanel(f"{' and '.join(f'a {kind}' for kind in kinds)} {doing}", kinds, seen))
+        return panels
 
     def export(self, folder: Path) -> None:
         """What the engine loads."""
