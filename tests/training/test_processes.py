@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests import tiny
 
 from inkcast.errors import TrainingError
+from inkcast.sdxl.backbone import load_backbone
+from inkcast.toon.nets import Detector, FaceEncoder, save_net
 from inkcast.training import checkpoints
+from inkcast.training.data.building import build
+from inkcast.training.data.toon import toon_items
 from inkcast.training.recipe import Recipe, load_recipe
 from inkcast.training.trainer import train
 
@@ -89,6 +94,59 @@ def test_two_processes_with_half_the_weights_each_are_one(
         assert torch.allclose(value, weights[1][name], atol=2e-4), name
     with pytest.raises(TrainingError, match="several processes"):
         train(toon_unet_recipe("two", steps=6, **usual), resume=True)
+
+
+SIZES = {"channels": 16, "depth": 1, "heads": 2, "head_dim": 8}
+TINY: dict[str, dict[str, Any]] = {
+    "any-story-stage1-sdxl": {"qformer": SIZES, "tokens": 4},
+    "story-maker-sdxl": {
+        "sizes": SIZES | {"queries": 3, "face_tokens": 2, "face_depth": 1, "face_head_dim": 16, "id_hidden": 8},
+        "rank": 2,
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind"), [("any-story-stage1-sdxl", "subjects"), ("story-maker-sdxl", "people")])
+def test_full_size_recipes_over_two_processes_are_those_of_one(
+    toy_process: Start, tiny_base_folder: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    """At tiny width, in parts over both: losses, clipped gradients and what is exported."""
+    build(toon_items(kind, 4, 64), kind, tmp_path / "shards")  # type: ignore[arg-type]
+    base = load_backbone(tiny_base_folder, device="cpu", dtype=torch.float32)
+    tiny.controlnet(base.unet).save_pretrained(tmp_path / "poses")
+    save_net(FaceEncoder(), tmp_path / "face")
+    save_net(Detector(), tmp_path / "detector")
+    places = {
+        "base": tiny_base_folder,
+        "data": tmp_path / "shards",
+        "image_encoder": tiny_base_folder / "image_encoder",
+    }
+    if name.startswith("story-maker"):
+        places |= {"controlnet": tmp_path / "poses"} | {part: tmp_path / part for part in ("face", "detector")}
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / f"{name}.toml", ["parameters.init_plus="])
+    table = json.loads(recipe.model_dump_json())
+    table["parameters"] = {key: value for key, value in table["parameters"].items() if not key.startswith("init_")}
+    table["parameters"] |= {key: str(place) for key, place in places.items()}
+    for key, value in TINY[name].items():
+        old = table["parameters"].get(key)
+        table["parameters"][key] = old | value if isinstance(old, dict) else value
+    table |= {"steps": 3, "batch": 4, "precision": "no", "device": "cpu", "log_every": 1, "ema": 0.9}
+    table["loader"]["workers"] = 0
+    one = train(Recipe.model_validate(table | {"out": tmp_path / "one"}))
+    sharded = table | {"out": str(tmp_path / "two"), "sharding": {"on": True, "unit": 100}}
+    finished(toy_process(*settings(sharded), processes=2))
+    two = tmp_path / "two"
+    assert len(log(one)) == 3
+    for term in ("loss", "gradient_norm"):
+        pairs = zip(log(one), log(two), strict=True)
+        assert all(a[term] == pytest.approx(b[term], rel=1e-3) for a, b in pairs), term
+    files = sorted((one / "export").glob("*.safetensors"))
+    assert files
+    for file in files:
+        other = load_file(two / "export" / file.name)
+        for tensor, value in load_file(file).items():
+            assert torch.allclose(value.float(), other[tensor].float(), atol=2e-3), tensor
 
 
 @pytest.mark.slow
