@@ -20,6 +20,7 @@ from inkcast.drawing.folder import (
     write_records,
     write_routes,
 )
+from inkcast.drawing.panel_settings import idle_settings, people_of
 from inkcast.drawing.planning import PlannedPanel, plan_panels, posing
 from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
@@ -60,13 +61,15 @@ def draw_comic(
     watch, page = Stopwatch(), page or PageOptions()
     check_target(out, overwrite=overwrite)
 
-    script, notes = as_script(story, cast)
+    script, notes = as_script(story, cast, drawing.engine)
     script = with_poses(script, drawing.poses)
     pages = arrange(script, page)
     rehearse(script, pages, page)
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)
+    for note in idle_settings(enumerate(script.panels, 1), people_of(cast), ready.drawing.engine):
+        report(Note(note))
     plan = posing(plan_panels(script, pages, cast, ready), script)
     ready.check(plan)
     watch.lap("load")
