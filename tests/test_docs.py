@@ -53,6 +53,25 @@ def test_every_engine_is_documented(engine: str) -> None:
     assert f"`{engine}`" in README
 
 
+def test_every_setting_of_a_panel_is_documented() -> None:
+    rows = re.findall(r"^\| `([^|]+)` \| ([^|]+) \| ([^|]+) \|", (ROOT / "docs" / "story.md").read_text(), re.MULTILINE)
+    ours = {info.name for info in ENGINES}
+    told = {
+        (form, value, engine)
+        for forms, value, engines in rows
+        for form in forms.split("`, `")
+        for engine in engines.split(", ")
+        if engine in ours
+    }
+    known = {
+        (form, setting.allowed.told, info.name)
+        for info in ENGINES
+        for setting in info.settings()
+        for form in setting.forms
+    }
+    assert told == known, f"docs/story.md lacks {known - told} and has {told - known}"
+
+
 def test_the_page_is_in_step_with_the_help_texts() -> None:
     result = subprocess.run(
         [sys.executable, ROOT / "scripts" / "help_pages.py", "--check"], capture_output=True, text=True, check=False

@@ -207,5 +207,8 @@ def test_who_only_lends_clothes_or_looks_is_encoded_too() -> None:
     settings = {"clothes.Ann": "BEN", "blend.Ann": "Eva", "blend_weight.Ann": 0.5}
     prompt = PanelPrompt((ann.id, " waves"), (Member(ann.id, "Ann", "a girl"),), settings)
     plan: Any = [SimpleNamespace(prompt=prompt)]
-    found = enrol(FakeEasel(QUICK), plan, [ann, ben, eva, tom], lambda event: None)  # type: ignore[arg-type]
-    assert list(found) == [ann.id, ben.id, eva.id]
+    easel = FakeEasel(QUICK)
+    for engine, encoded in (("story-maker", [ann, ben, eva]), ("stable-identity", [ann])):
+        easel.drawing = replace(easel.drawing, engine=engine)
+        found = enrol(easel, plan, [ann, ben, eva, tom], lambda event: None)  # type: ignore[arg-type]
+        assert list(found) == [one.id for one in encoded], engine

@@ -21,6 +21,7 @@ from inkcast.drawing.folder import (
     write_routes,
 )
 from inkcast.drawing.masking import masked, read_masks
+from inkcast.drawing.panel_settings import idle_settings, people_of
 from inkcast.drawing.planning import PlannedPanel, plan_panels, posing
 from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
@@ -61,7 +62,7 @@ def draw_comic(
     watch, page = Stopwatch(), page or PageOptions()
     check_target(out, overwrite=overwrite)
 
-    script, notes = as_script(story, cast)
+    script, notes = as_script(story, cast, drawing.engine)
     script = with_poses(script, drawing.poses)
     masks = read_masks(script)
     pages = arrange(script, page)
@@ -69,6 +70,8 @@ def draw_comic(
     for note in notes:
         report(Note(note))
     ready = easel(drawing, report)
+    for note in idle_settings(enumerate(script.panels, 1), people_of(cast), ready.drawing.engine):
+        report(Note(note))
     plan = masked(posing(plan_panels(script, pages, cast, ready), script), masks)
     ready.check(plan)
     watch.lap("load")

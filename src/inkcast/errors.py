@@ -4,6 +4,7 @@
      ├─ UsageError          a command line that contradicts itself (exit code 2)
      ├─ PictureError        a picture that cannot be read, or must not be
      ├─ StoryError          a story or script that cannot become panels
+     │   └─ SettingError    a panel's setting that no engine knows, or that names nobody
      ├─ CastError           a character or the cast library
      ├─ BaseModelError      a base (SDXL folder, hub id, single file) that cannot be loaded or lacks a part
      ├─ WeightsError        weights whose names, shapes or digest do not fit
@@ -44,6 +45,14 @@ class PictureError(InkcastError):
 
 class StoryError(InkcastError):
     pass
+
+
+class SettingError(StoryError):
+    """A panel's setting that no engine knows, or that names nobody; `where` leads to it in the script."""
+
+    def __init__(self, message: str, where: tuple[str | int, ...]) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 class CastError(InkcastError):

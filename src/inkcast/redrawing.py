@@ -23,6 +23,7 @@ from inkcast.drawing.folder import (
     write_records,
 )
 from inkcast.drawing.masking import masked, read_masks
+from inkcast.drawing.panel_settings import check_settings, idle_settings, people_of
 from inkcast.drawing.planning import panel_seed, plan_panels, posing
 from inkcast.drawing.record import ComicRecord, page_record, panel_record, read_record
 from inkcast.errors import StoryError
@@ -54,7 +55,7 @@ def redraw_panel(
         The seed it was drawn with, which the script keeps.
 
     Raises:
-        StoryError: there is no such panel, or the script has more or fewer than the comic.
+        StoryError: there is no such panel, the script has more or fewer than the comic, or a setting will not do.
     """
     watch = Stopwatch()
     record, cast = read_record(folder), read_cast(folder, read_record(folder))
@@ -65,11 +66,14 @@ def redraw_panel(
     chosen = seed if seed is not None else panel_seed(record.panels[index].seed, index)
     script = with_panel(script, index, chosen, description)
     masks = read_masks(script)
+    check_settings(script, cast, record.drawing.engine)
     page = page_options(record, folder)
     pages = arrange(script, page)
     rehearse(script, pages, page)
     ready = easel(recorded_drawing(record), report)
     note_changes(record, ready.origin, report)
+    for note in idle_settings([(number, script.panels[index])], people_of(cast), ready.drawing.engine):
+        report(Note(note))
     plan = masked(posing(plan_panels(script, pages, cast, ready), script), masks)[index : index + 1]
     ready.check(plan)
     watch.lap("load")

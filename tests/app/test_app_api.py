@@ -234,6 +234,10 @@ def test_a_story_becomes_a_script_and_back_yaml(client: TestClient) -> None:
     wrong = client.post("/api/v1/scripts/validate", json={"yaml": "panels:\n  - descripton: x\n"}).json()
     assert wrong["valid"] is False
     assert "line 2" in wrong["problem"]
+    unread = {"yaml": "panels:\n  - description: x\n    engine: {rooter: off}\n"}
+    wrong = client.post("/api/v1/scripts/validate", json=unread).json()
+    assert wrong["valid"] is False
+    assert "line 3: panel 1 sets 'rooter', which no engine knows: did you mean 'router'" in wrong["problem"]
     assert "panels" in client.get("/api/v1/scripts/schema").json()["properties"]
 
 

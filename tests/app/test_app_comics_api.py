@@ -96,6 +96,12 @@ def test_a_panel_is_steered_drawn_again_chosen_and_locked(client: TestClient, tm
     words = {"description": "Ann and Bo dance", "characters": ["Ann", "Bo"], "caption": "At last."}
     assert ask(client, "PUT", here, json=words)["script"]["caption"] == "At last."
     ask(client, "PUT", here, 422, json={**words, "caption": "porn"})
+    ask(client, "PUT", here, json={**words, "engine": {"clothes.Ann": "Cy"}})
+    refused = ask(client, "POST", f"{here}/redraw", 422, json={})
+    assert refused["detail"].startswith(
+        "panel 2 sets 'clothes.Ann' to 'Cy', which is nobody of the cast and no outfit of Ann"
+    )
+    ask(client, "PUT", here, json=words)
     ask(client, "POST", f"{here}/redraw", 202, json={"candidates": 2, "seed": 7})
     work(tmp_path)
     panel = ask(client, "GET", here)

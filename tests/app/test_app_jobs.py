@@ -34,6 +34,7 @@ from inkcast.errors import (
     StudioError,
 )
 from inkcast.page.layout import PageOptions
+from inkcast.story.script import Panel, Presence, Script
 
 
 @pytest.fixture
@@ -420,6 +421,24 @@ def test_what_cannot_be_drawn_is_refused_before_it_waits(desk: Desk, story: str,
     with pytest.raises(StudioError):
         desk.jobs.submit(LearnIdentity("Ann"), project)
     assert desk.jobs.list() == ()
+
+
+def test_a_setting_that_no_engine_knows_is_refused_before_it_waits(desk: Desk) -> None:
+    project = desk.project("Ann waves at Rolf.")
+    panels = (Panel(description="Ann waves", characters=(Presence(name="Ann"),), engine={"cloths.Ann": "Rolf"}),)
+    desk.projects.set_script(project, Script(panels=panels))
+    with pytest.raises(StoryError, match=r"panel 1 sets 'cloths\.Ann', which no engine knows: did you mean 'cl"):
+        desk.jobs.submit(DrawComic(), project)
+    assert desk.jobs.list() == ()
+
+
+def test_a_setting_that_does_nothing_is_noted_with_its_job(desk: Desk, tmp_path: Path) -> None:
+    project = desk.project("Ann waves at Rolf.")
+    panels = (Panel(description="Ann waves", characters=(Presence(name="Ann"),), engine={"clothes.rolf": "Ann"}),)
+    desk.projects.set_script(project, Script(panels=panels))
+    job = desk.jobs.submit(DrawComic(), project)
+    desk.work(tmp_path)
+    assert "panel 1 sets 'clothes.rolf', but does not show Rolf" in desk.jobs.get(job.id).notes
 
 
 def test_who_left_the_library_is_named_with_what_to_do(desk: Desk) -> None:

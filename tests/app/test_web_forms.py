@@ -135,6 +135,13 @@ def test_names_that_nobody_has_are_noted_at_their_panels(tmp_path: Path) -> None
     assert at in notes()
     library.change("Ralf", Words(more_aliases=("Rolf",)))
     assert 1 not in notes()
+    panels = [*project.script.panels]
+    panels[1] = panels[1].model_copy(update={"engine": {"clothes.Anne": "Rolf", "rooter": "off"}})
+    project = projects.set_script(project.id, project.script.model_copy(update={"panels": tuple(panels)}))
+    assert notes()[1].startswith(
+        "sets 'clothes.Anne', but nobody of the cast is called 'Anne': did you mean 'Ann'? The cast is Ann, Ralf; "
+        "sets 'rooter', which no engine knows: did you mean 'router'? any-story has subject_scale, "
+    )
     studio.close()
 
 
@@ -249,6 +256,25 @@ def test_clothes_are_an_outfit_of_ones_own_or_another_characters() -> None:
         "clothes.Rolf",
     )
     assert dressed(swapped, "Ann", "state:armour") == SCRIPT.panels[0]
+    written = SCRIPT.panels[0].model_copy(update={"engine": {"clothes.ANN": "Rolf", "router": "off"}})
+    assert worn(written, "Ann") == "clothes.Rolf"
+    assert dressed(written, "Ann", "clothes.Bo").engine == {"router": "off", "clothes.Ann": "Bo"}
+
+
+def test_settings_go_with_whom_they_are_of() -> None:
+    panel = SCRIPT.panels[0].model_copy(
+        update={
+            "characters": (Presence(name="Ann"), Presence(name="Rolf")),
+            "engine": {"clothes.ann": "Rolf", "face_strength.Rolf": 0.5, "router": "off"},
+        }
+    )
+    script = SCRIPT.model_copy(update={"panels": (panel, SCRIPT.panels[1])})
+    left = {"face_strength.Rolf": 0.5, "router": "off"}
+    assert edited(panel, "Rolf reads", "Rolf", "", "", "").engine == left
+    rows = rows_of(script, {})
+    assert script_of(rows, script) == script
+    rows[0][2] = "Rolf"
+    assert script_of(rows, script).panels[0].engine == left
 
 
 def test_maps_are_read_back_from_their_picture_and_tint_their_own_half() -> None:

@@ -55,6 +55,18 @@ def run(*arguments: str, story: str) -> Result:
         (SAID + "'hi \U00012000'}\n", "line 6: panel 1, balloon 1: no font has '\U00012000' (U+12000) of 'hi"),
         (HEAD + "    caption: '\U00016f00'\n", "'story.yaml' line 5: panel 1, caption: no font has"),
         (SAID + f"'{'word ' * 3000}'}}\n", "panel 1 holds 15000 letters"),
+        (
+            HEAD + "    engine:\n      router: off\n      cloths.Ann Lee: Ann Lee\n",
+            "'story.yaml' line 7: panel 1 sets 'cloths.Ann Lee', which no engine knows: did you mean 'clothes.Ann Lee'",
+        ),
+        (
+            HEAD + "    engine: {subject_scale.Zoe: 1}\n",
+            "line 5: panel 1 sets 'subject_scale.Zoe', but nobody of the cast",
+        ),
+        (
+            HEAD + "    engine: {clothes: {Ann Lee: Rolf}}\n",
+            "line 5: panels.1.engine: 'clothes' wants one word or number, true or false (of one character: clothes.N",
+        ),
     ],
 )
 def test_a_script_that_will_not_do_is_told_before_anything_is_drawn(easels: FakeEasels, story: str, told: str) -> None:

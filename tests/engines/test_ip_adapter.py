@@ -121,6 +121,13 @@ def test_strength_zero_is_the_plain_base_to_the_bit(engine: IpAdapter) -> None:
     assert not torch.allclose(off, plain, atol=1e-4)
 
 
+def test_a_strength_that_cannot_be_is_refused(engine: IpAdapter) -> None:
+    cast = {ANN: engine.encode(character(ANN, reference((200, 30, 30))))}
+    for wrong in (-1, 11, True, "much"):
+        with pytest.raises(EngineError, match=r"subject_scale is .*: use a number from 0"):
+            engine.condition(panel(ANN_HERE, subject_scale=wrong), cast, Style())
+
+
 def test_boxes_keep_a_character_in_its_place(engine: IpAdapter) -> None:
     cast = {ANN: engine.encode(character(ANN, reference((200, 30, 30))))}
     boxed = Member(ANN, "Ann", "a girl", (0.0, 0.0, 0.5, 1.0))

@@ -56,6 +56,14 @@ def test_a_script_is_read_and_written_again(tmp_path: Path) -> None:
     assert result.stdout == "version: 1\npanels:\n  - description: A park\n"
 
 
+def test_a_script_s_settings_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("panels:\n  - description: A park\n    engine: {subject_scale: 20}\n")
+    result = run(app, ["script", str(path)])
+    assert isinstance(result.exception, StoryError)
+    assert "line 3: panel 1 sets 'subject_scale' to 20: use a number from 0 (off) to 10" in str(result.exception)
+
+
 def test_the_schema_is_json() -> None:
     assert json.loads(run(app, ["script", "--schema"]).stdout)["$defs"]["Panel"]["required"] == ["description"]
 

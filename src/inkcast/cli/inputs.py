@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inkcast.errors import BaseModelError, CastError, LetterError, StoryError, UsageError
+from inkcast.errors import BaseModelError, CastError, LetterError, SettingError, StoryError, UsageError
 from inkcast.files import shown
 
 if TYPE_CHECKING:
@@ -53,16 +53,16 @@ def decoded(data: bytes, source: str) -> str:
 
 @contextmanager
 def naming_lines(source: Path | None) -> Iterator[None]:
-    """Says of a letter that no font has on which line of the script `source` it stands."""
+    """Says of a letter that no font has, or a setting that will not do, on which line of the script `source` it is."""
     try:
         yield
-    except LetterError as error:
+    except (LetterError, SettingError) as error:
         if source is None:
             raise
         from inkcast.story.script_file import script_line
 
         line = script_line(source, error.where)
-        raise LetterError(f"{shown(source)} line {line}: {error}", error.where) from error
+        raise type(error)(f"{shown(source)} line {line}: {error}", error.where) from error
 
 
 def gather_cast(entries: Sequence[str]) -> tuple[Character, ...]:

@@ -24,7 +24,9 @@ def redraw(
     description: Annotated[str, typer.Option("--description", help="What the panel shall show instead.")] = "",
 ) -> None:
     """Draw one panel of a finished comic again."""
-    with showing_progress() as report:
+    from inkcast.cli.inputs import naming_lines
+
+    with showing_progress() as report, naming_lines(folder / "script.yaml"):
         from inkcast.drawing.enrolling import LibraryShelf
         from inkcast.redrawing import redraw_panel
 

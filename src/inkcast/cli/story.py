@@ -34,6 +34,7 @@ def script(
     schema: Annotated[bool, typer.Option("--schema", help="Write the JSON schema of script.yaml instead.")] = False,
 ) -> None:
     """Write the script of a story to standard output; what had to be guessed goes to standard error."""
+    from inkcast.cli.inputs import SCRIPTS, naming_lines
     from inkcast.errors import UsageError
     from inkcast.story.script import dump_script, script_json_schema
 
@@ -43,6 +44,11 @@ def script(
     if story is None:
         raise UsageError("no story given: name a text file, or '-' for standard input")
     parsed = read_parsed(story, tuple(cast_name(entry) for entry in cast or ()), llm, language or None)
+    if Path(story).suffix.lower() in SCRIPTS:
+        from inkcast.drawing.panel_settings import check_settings
+
+        with naming_lines(Path(story)):
+            check_settings(parsed.script)
     for warning in parsed.warnings:
         typer.echo(f"note: {warning}", err=True)
     made = parsed.script.model_copy(update={"title": title}) if title else parsed.script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.names import name_key
+from inkcast.drawing.panel_settings import lenders
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.record import library_versions
 from inkcast.errors import CastError
@@ -92,7 +93,7 @@ def enrol(
     from inkcast.engines.engine import introduce
 
     shown = {member.id for panel in plan for member in panel.prompt.members}
-    lent = {name_key(name) for panel in plan for name in borrowed(panel.prompt.settings)}
+    lent = {name_key(name) for panel in plan for name in lenders(panel.prompt.settings, easel.drawing.engine)}
     needed = [one for one in cast if one.id in shown or lent & {name_key(name) for name in (one.name, *one.aliases)}]
     introduce(easel.engine, needed)
     identities = {}
@@ -106,11 +107,6 @@ def enrol(
         identities[character.id] = identity
     report(Progress("cast", len(needed), len(needed)))
     return identities
-
-
-def borrowed(settings: Mapping[str, object]) -> list[str]:
-    """Whose clothes are worn and who is blended in, by a panel's settings `clothes.NAME` and `blend.NAME`."""
-    return [str(value) for key, value in settings.items() if key.startswith(("clothes.", "blend."))]
 
 
 def circumstances(easel: Easel) -> str:

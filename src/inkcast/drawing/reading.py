@@ -9,6 +9,7 @@ from pathlib import Path
 
 from inkcast.cast.character import Character
 from inkcast.cast.names import name_key
+from inkcast.drawing.panel_settings import check_settings
 from inkcast.errors import CastError, StoryError
 from inkcast.files import shown
 from inkcast.images import open_picture
@@ -17,12 +18,13 @@ from inkcast.story.script import Script
 from inkcast.story.script_file import script_line
 
 
-def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, tuple[str, ...]]:
-    """The script of a story, and what the parser had to choose.
+def as_script(story: str | Script, cast: Sequence[Character], engine: str = "") -> tuple[Script, tuple[str, ...]]:
+    """The script of a story, and what the parser had to choose; `engine` is the one that will draw, if it is chosen.
 
     Raises:
         CastError: two characters share a name.
         StoryError: nobody of the cast is in the story, or a script names somebody who is not in the cast.
+        SettingError: a panel sets what no engine knows, or names nobody in it.
     """
     known = check_names(cast)
     if isinstance(story, Script):
@@ -38,6 +40,7 @@ def as_script(story: str | Script, cast: Sequence[Character]) -> tuple[Script, t
     if cast and not any(panel.characters for panel in script.panels):
         names = ", ".join(character.name for character in cast)
         raise StoryError(f"the story names nobody of the cast ({names}): use these names in it")
+    check_settings(script, cast, engine)
     return script, notes
 
 

@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.cast.names import name_key
+from inkcast.drawing.panel_settings import people_of, resolved
 from inkcast.drawing.retelling import framing, is_caption, retelling_for
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.story.prompts import panel_prompt
@@ -35,7 +36,7 @@ def prompt_of(panel: Panel, cast: Sequence[Character], nouns: Mapping[str, str] 
             parts += [" and " if parts else "", one.id]
         if presence.action and presence.action.lower() not in panel.description.lower():
             parts += [", ", one.id, f" {presence.action}"]
-    return PanelPrompt(tuple(parts), members, panel.engine)
+    return PanelPrompt(tuple(parts), members, resolved(panel.engine, people_of(cast)))
 
 
 def toon_prompt_of(panel: Panel, cast: Sequence[Character], language: str = "en") -> PanelPrompt:

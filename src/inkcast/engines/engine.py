@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from inkcast.cast.character import Character, CharacterId, Identity
+from inkcast.engines.settings import Settings
 from inkcast.errors import EngineError
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, KeyValue, Layer, Size
 from inkcast.sdxl.fitting import fit
@@ -25,8 +26,6 @@ from inkcast.story.script import Box
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Setting = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,12 @@ class PanelPrompt:
     """One panel's words with the cast marked in them: `parts` alternate plain text and members' ids.
 
     `wording` turns it into a prompt; methods with words of their own for a character pass them as `names`.
-    `settings` are the script's per-panel engine settings (e.g. `subject_scale`).
+    `settings` are the script's for this panel (e.g. `subject_scale`), members in them under their names.
     """
 
     parts: tuple[str | CharacterId, ...]
     members: tuple[Member, ...] = ()
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
     def wording(self, style: Style, names: Mapping[CharacterId, str] | None = None) -> str:
         """The prompt: each member's mention becomes `names[id]`, else their noun; then the style's words."""

@@ -14,6 +14,7 @@ from inkcast.events import Report, unheard
 
 if TYPE_CHECKING:
     from inkcast.engines.engine import Engine
+    from inkcast.engines.settings import Setting
     from inkcast.sdxl.backbone import Backbone
 
 DEFAULT = "any-story"
@@ -44,6 +45,11 @@ class EngineInfo:
     learning: tuple[tuple[str, ...], ...] = ()
     non_commercial: tuple[str, ...] = ()
     exact: bool = False
+
+    def settings(self) -> tuple[Setting, ...]:
+        """What a panel may set about it, as its `options` declare."""
+        found: tuple[Setting, ...] = named(f"inkcast.engines.{self.name.replace('-', '_')}.options:SETTINGS")
+        return found
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -222,6 +228,6 @@ def parameter_counts() -> dict[str, int]:
 
 
 def named(path: str) -> Any:
-    """The function at "module:function"."""
-    module, function = path.split(":")
-    return getattr(import_module(module), function)
+    """What is at "module:name"."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

@@ -76,6 +76,14 @@ class Panel(_Frozen):
             return characters
         return [{"name": entry} if isinstance(entry, str) else entry for entry in characters]
 
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _one_value_each(cls, engine: Any) -> Any:
+        for key, value in engine.items() if isinstance(engine, Mapping) else ():
+            if not isinstance(value, str | int | float | bool):
+                raise ValueError(f"'{key}' wants one word or number, true or false (of one character: {key}.NAME)")
+        return engine
+
     @field_validator("description")
     @classmethod
     def _shows_something(cls, description: str) -> str:

@@ -54,8 +54,13 @@ def _from(folder: Path, panel: Panel) -> Panel:
 
 
 def script_line(path: Path, where: tuple[str | int, ...]) -> int:
-    """The line (from 1) of a script's file that holds what the keys `where` lead to, or of what is nearest to it."""
-    return _line_of(_parse_yaml(path.read_text("utf-8-sig"), str(path)), where)
+    """`line_in` the text of a script's file."""
+    return line_in(path.read_text("utf-8-sig"), where)
+
+
+def line_in(text: str, where: tuple[str | int, ...]) -> int:
+    """The line (from 1) of a script's YAML that holds what the keys `where` lead to, or of what is nearest to it."""
+    return _line_of(_parse_yaml(text, "script"), where)
 
 
 def parse_script(text: str, source: str = "script") -> Script:

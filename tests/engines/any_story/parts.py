@@ -14,7 +14,8 @@ from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.router import RouterSize
 from inkcast.engines.any_story.weights import Parts, fresh_parts
-from inkcast.engines.engine import Member, PanelPrompt, Setting, TrainingBatch
+from inkcast.engines.engine import Member, PanelPrompt, TrainingBatch
+from inkcast.engines.settings import Value
 from inkcast.images import Reference
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.image_encoder import ImageEncoder
@@ -67,7 +68,7 @@ def character(who: CharacterId, *references: Reference) -> Character:
     return Character(who, NAMES[who], references or (reference(COLOURS[who]),))
 
 
-def panel(*who: CharacterId, members: Iterable[Member] | None = None, **settings: Setting) -> PanelPrompt:
+def panel(*who: CharacterId, members: Iterable[Member] | None = None, **settings: Value) -> PanelPrompt:
     return PanelPrompt((*who, " waves in the park"), tuple(members or (PEOPLE[one] for one in who)), settings)
 
 

@@ -303,6 +303,8 @@ def test_the_negative_row_reads_the_zero_image(backbone: Backbone) -> None:
     assert torch.equal(rows(conditioning, 1, SIZE).reference_bias, torch.tensor([-math.inf, 0.0]))
     kept = engine(backbone, negative_reference=True).condition(panel(ANN), cast, Style())
     assert kept.negative.reference.keys() == kept.positive.reference.keys()
+    set_so = story.condition(panel(ANN, negative_reference=True), cast, Style())
+    assert set_so.negative.reference.keys() == kept.negative.reference.keys()
 
 
 @torch.no_grad()

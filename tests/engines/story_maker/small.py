@@ -10,7 +10,8 @@ from PIL import Image
 from tests import tiny
 
 from inkcast.cast.character import Character, CharacterId
-from inkcast.engines.engine import Member, PanelPrompt, Setting, TrainingBatch
+from inkcast.engines.engine import Member, PanelPrompt, TrainingBatch
+from inkcast.engines.settings import Value
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.engines.story_maker.eyes import Eyes, Preparation
@@ -88,7 +89,7 @@ def character(who: CharacterId, *references: Reference) -> Character:
     return Character(who, NAMES[who], references or (reference(COLOURS[who]),))
 
 
-def panel(*who: CharacterId, state: str = "", box: object = None, **settings: Setting) -> PanelPrompt:
+def panel(*who: CharacterId, state: str = "", box: object = None, **settings: Value) -> PanelPrompt:
     members = tuple(Member(one, NAMES[one], "a girl", box, state) for one in who)  # type: ignore[arg-type]
     return PanelPrompt((*who, " waves in the park"), members, settings)
 

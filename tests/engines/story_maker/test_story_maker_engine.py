@@ -167,7 +167,7 @@ def test_settings_that_cannot_be_are_refused(maker: StoryMaker) -> None:
     for setting, value, complaint in (
         ("clothes.Ann", "Zoe", "clothes.Ann is 'Zoe', which is nobody of the cast and no outfit of Ann"),
         ("blend.Ann", "Zoe", "blend.Ann is 'Zoe', who is not in the cast"),
-        ("clothes.Ann", 3, "clothes.Ann is 3: name a character"),
+        ("clothes.Ann", 3, "clothes.Ann is 3: use the name of a character"),
         ("blend_weight.Ann", 2, r"blend_weight.Ann is 2: use a number from 0 \(off\) to 1"),
         ("subject_scale", "much", "subject_scale is 'much': use a number"),
         ("face_strength.Ann", True, "face_strength.Ann is True: use a number"),

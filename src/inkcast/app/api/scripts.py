@@ -12,12 +12,13 @@ from inkcast.app.api.caller import Signed
 from inkcast.app.api.models import example
 from inkcast.app.safety import check_words
 from inkcast.cast.names import LONGEST_NAME
-from inkcast.errors import StoryError
+from inkcast.drawing.panel_settings import check_settings
+from inkcast.errors import SettingError, StoryError
 from inkcast.story.importers import import_story
 from inkcast.story.names import CastName
 from inkcast.story.parser import LONGEST_STORY
 from inkcast.story.script import Script, dump_script, script_json_schema
-from inkcast.story.script_file import LONGEST_FILE, parse_script
+from inkcast.story.script_file import LONGEST_FILE, line_in, parse_script
 
 router = APIRouter(prefix="/scripts", tags=["scripts"])
 
@@ -128,7 +129,11 @@ def parse(caller: Signed, story: StoryModel) -> ParsedModel:
 def validate(caller: Signed, text: ScriptText) -> Checked:
     """What is wrong with a script is an answer here, not an error."""
     try:
-        return Checked(valid=True, script=parse_script(text.yaml))
+        script = parse_script(text.yaml)
+        check_settings(script)
+        return Checked(valid=True, script=script)
+    except SettingError as error:
+        return Checked(valid=False, problem=f"script line {line_in(text.yaml, error.where)}: {error}")
     except StoryError as error:
         return Checked(valid=False, problem=str(error))
 

@@ -10,7 +10,7 @@ from inkcast.app.project import PanelState, Project
 from inkcast.app.web.boxes import NamedBox, boxes_value, colour
 from inkcast.app.web.maps import maps_of, overlaid
 from inkcast.app.web.pictures import opened
-from inkcast.app.web.script_rows import dialogue_text, lines_of, presences, who_text
+from inkcast.app.web.script_rows import dialogue_text, lines_of, presences, settings_kept, who_text
 from inkcast.assets import toon_weights
 from inkcast.cast.names import name_key
 from inkcast.cast.record import Entry
@@ -114,9 +114,11 @@ def edited(panel: Panel, shows: str, who: str, dialogue: str, caption: str, effe
     if not shows.strip():
         raise StoryError("the panel shows nothing: write what its picture shows")
     sounds = tuple(part.strip() for part in effects.split(",") if part.strip())
+    characters = presences(who, panel)
     changes: dict[str, Any] = {
         "description": shows.strip(),
-        "characters": presences(who, panel),
+        "characters": characters,
+        "engine": settings_kept(panel, characters),
         "dialogue": lines_of(dialogue, panel, "the panel"),
         "caption": caption.strip(),
         "effects": sounds,
@@ -136,7 +138,7 @@ def outfits(name: str, entries: Sequence[Entry]) -> list[tuple[str, str]]:
 
 def worn(panel: Panel, name: str) -> str:
     """What somebody wears in a panel, as a value of `outfits`."""
-    borrowed = panel.engine.get(f"{CLOTHES}{name}", "")
+    borrowed = next((value for key, value in panel.engine.items() if _dresses(key, name)), "")
     if borrowed:
         return f"{CLOTHES}{borrowed}"
     state = next((one.state for one in panel.characters if name_key(one.name) == name_key(name)), "")
@@ -145,7 +147,7 @@ def worn(panel: Panel, name: str) -> str:
 
 def dressed(panel: Panel, name: str, choice: str) -> Panel:
     """The panel with somebody in other clothes."""
-    settings = {key: value for key, value in panel.engine.items() if key != f"{CLOTHES}{name}"}
+    settings = {key: value for key, value in panel.engine.items() if not _dresses(key, name)}
     if choice.startswith(CLOTHES):
         settings[f"{CLOTHES}{name}"] = choice.removeprefix(CLOTHES)
     state = choice.removeprefix("state:") if choice.startswith("state:") else ""
@@ -154,3 +156,7 @@ def dressed(panel: Panel, name: str, choice: str) -> Panel:
         for one in panel.characters
     )
     return panel.model_copy(update={"engine": settings, "characters": characters})
+
+
+def _dresses(key: str, name: str) -> bool:
+    return key.startswith(CLOTHES) and name_key(key.removeprefix(CLOTHES)) == name_key(name)

@@ -86,6 +86,8 @@ def script_of(rows: Sequence[Sequence[Any]], before: Script) -> Script:
             "time": time,
             "shot": shot,
         }
+        if known:
+            changes["engine"] = settings_kept(known, changes["characters"])
         panels.append(known.model_copy(update=changes) if known else Panel(**changes))
     if not panels:
         raise StoryError("the script has no panel: write at least one row")
@@ -107,6 +109,12 @@ def presences(text: str, known: Panel | None) -> tuple[Presence, ...]:
             kept = before.get(key, Presence(name=name.strip()))
             found[key] = kept.model_copy(update={"action": action.rstrip(") ").strip()})
     return tuple(found.values())
+
+
+def settings_kept(known: Panel, characters: Sequence[Presence]) -> dict[str, str | int | float | bool]:
+    """A panel's engine settings without those of whoever `characters` show no more."""
+    gone = {name_key(one.name) for one in known.characters} - {name_key(one.name) for one in characters}
+    return {key: value for key, value in known.engine.items() if name_key(key.partition(".")[2]) not in gone}
 
 
 def dialogue_text(panel: Panel) -> str:

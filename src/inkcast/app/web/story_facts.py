@@ -62,17 +62,20 @@ def read_again(studio: Studio, user: User, project: Project) -> ParsedStory | No
 
 
 def notes_on(studio: Studio, user: User, project: Project, found: ParsedStory | None) -> Notes:
-    """What the parser had to choose, where it still holds, and names that nobody of the cast has; by panel from 0, and
-    about the whole story."""
+    """What the parser had to choose, where it still holds, names that nobody of the cast has, and settings that will
+    not do; by panel from 0, and about the whole story."""
     from inkcast.cast.character import Character, CharacterId
+    from inkcast.drawing.panel_settings import faults, people_of
     from inkcast.drawing.reading import strangers
 
     by_panel, whole = standing_notes(found, project.script)
     known: dict[str, Character] = {}
+    cast = []
     chosen = {name_key(name) for name in project.cast}
     for entry in studio.library(user).entries():
         keys = {name_key(name) for name in (entry.name, *entry.aliases)}
         if keys & chosen:
+            cast.append(entry)
             known |= dict.fromkeys(keys, Character(CharacterId(entry.id), entry.name, ()))
     for stranger in strangers(project.script, known):
         if stranger.drawn:
@@ -80,6 +83,8 @@ def notes_on(studio: Studio, user: User, project: Project, found: ParsedStory | 
             advice = f"did you mean {stranger.close}?" if stranger.close else usual
             told = f"{stranger.name} is not in this story: {advice}"
             by_panel[stranger.panel] = "; ".join(filter(None, (by_panel.get(stranger.panel, ""), told)))
+    for fault in faults(project.script, people_of(cast), project.choices.engine):
+        by_panel[fault.panel] = "; ".join(filter(None, (by_panel.get(fault.panel, ""), fault.told)))
     return by_panel, whole
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.identities import pack, references_digest, unpack
 from inkcast.drawing.choices import Drawing
 from inkcast.drawing.enrolling import Shelf, enrol
+from inkcast.drawing.panel_settings import idle_settings, people_of
 from inkcast.drawing.planning import PlannedPanel, plan_panels
 from inkcast.drawing.reading import as_script
 from inkcast.drawing.record import drawing_record
@@ -77,7 +79,8 @@ class DrawingWork:
         document = self.order.document
         if document.script and not self.order.turns:  # an export: there is nothing to draw
             return document.dump()
-        script, notes = as_script(script_of(document) if document.script else document.story, self.cast)
+        story = script_of(document) if document.script else document.story
+        script, notes = as_script(story, self.cast, Drawing(**document.drawing).engine)
         for note in notes:
             self.watch.hear(Note(note))
         if document.script:
@@ -114,6 +117,10 @@ class DrawingWork:
             for planned, panel in zip(self._plan(document, easel), document.panels, strict=True)
             if panel.id in wanted
         ]
+        panels = zip(count(1), script_of(document).panels, document.panels, strict=False)
+        chosen = [(number, panel) for number, panel, one in panels if one.id in wanted]
+        for note in idle_settings(chosen, people_of(self.cast), easel.drawing.engine):
+            self.watch.hear(Note(note))
         self.watch.tell(stage="cast")
         known = self._known(easel)
         fresh = enrol(easel, plan, [one for one in self.cast if one.id not in known], self.watch.hear, self.shelf)

@@ -92,7 +92,8 @@ def drawing_order(
     if isinstance(task, Export):
         return Order(project.document, copies, kept=_all_shown(project)), tuple(data for _, data in packed)
     characters = [character_of(data, id) for id, data in packed]
-    script, _ = as_script(project.script if project.script.panels else project.story, characters)
+    story = project.script if project.script.panels else project.story
+    script, _ = as_script(story, characters, project.choices.engine)
     for number, panel in enumerate(script.panels, 1):
         check_words(panel.description, f"panel {number}")
     check_words(project.choices.negative, "the negative prompt")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from inkcast.engines.engine import Member, Setting
-from inkcast.errors import EngineError
+from inkcast.engines.settings import Choice, Number, Setting, Settings, Switch
+
+if TYPE_CHECKING:
+    from inkcast.engines.engine import Member
 
 RouterMode = Literal["refined", "coarse", "off"]
+
+SUBJECT_SCALE = Setting("subject_scale", Number(), own=True)
+REFERENCE_STRENGTH = Setting("reference_strength", Number(), own=True)
+ROUTER = Setting("router", Choice(get_args(RouterMode)))
+NEGATIVE_REFERENCE = Setting("negative_reference", Switch())
+SETTINGS = (SUBJECT_SCALE, REFERENCE_STRENGTH, ROUTER, NEGATIVE_REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -47,29 +55,21 @@ class Strengths:
     references: tuple[float, ...]
 
 
-def panel_options(options: Options, settings: Mapping[str, Setting]) -> Options:
-    """The engine's options with a panel's `subject_scale`, `reference_strength` and `router`."""
-    changes: dict[str, float | str] = {
-        name: _strength(settings, name) for name in ("subject_scale", "reference_strength") if name in settings
-    }
-    if "router" in settings:
-        if settings["router"] not in get_args(RouterMode):
-            raise EngineError(f"router is {settings['router']!r}: use one of {', '.join(get_args(RouterMode))}")
-        changes["router"] = cast(RouterMode, settings["router"])
-    return replace(options, **changes)  # type: ignore[arg-type]
+def panel_options(options: Options, settings: Settings) -> Options:
+    """The engine's options with those that a panel sets for all its members."""
+    return replace(
+        options,
+        subject_scale=float(SUBJECT_SCALE.of(settings, options.subject_scale)),
+        reference_strength=float(REFERENCE_STRENGTH.of(settings, options.reference_strength)),
+        router=cast(RouterMode, ROUTER.of(settings, options.router)),
+        negative_reference=bool(NEGATIVE_REFERENCE.of(settings, options.negative_reference)),
+    )
 
 
-def strengths(settings: Mapping[str, Setting], members: Sequence[Member]) -> Strengths:
+def strengths(settings: Settings, members: Sequence[Member]) -> Strengths:
     """From settings such as `subject_scale.Ann Lee` and `reference_strength.Ann Lee`; 1 where there is none."""
     columns = (
-        tuple(_strength(settings, f"{kind}.{member.name}") for member in members)
-        for kind in ("subject_scale", "reference_strength")
+        tuple(float(strength.of(settings, 1.0, member.name)) for member in members)
+        for strength in (SUBJECT_SCALE, REFERENCE_STRENGTH)
     )
     return Strengths(*columns)
-
-
-def _strength(settings: Mapping[str, Setting], name: str) -> float:
-    value = settings.get(name, 1.0)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 10:
-        raise EngineError(f"{name} is {value!r}: use a number from 0 (off) to 10; 1 is usual")
-    return float(value)

@@ -21,6 +21,7 @@ from inkcast.engines.cutting import find_segmenter, tell_uncut
 from inkcast.engines.engine import Conditioning, PanelPrompt, Style, TrainingBatch
 from inkcast.engines.identity import check_identity
 from inkcast.engines.ip_adapter.encoder import batch_features, reference_squares
+from inkcast.engines.ip_adapter.options import SUBJECT_SCALE
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.engines.regions import member_regions
 from inkcast.errors import EngineError
@@ -85,7 +86,7 @@ class IpAdapter:
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
         prompt = encode_prompt(self.base, panel.wording(style), style.negative)
         regions = member_regions(panel.members)
-        scale = float(panel.settings.get("subject_scale", self.scale))
+        scale = float(SUBJECT_SCALE.of(panel.settings, self.scale))
         people = [self._projection(member.id, cast[member.id], member.name) for member in panel.members]
         nothing = [self._unconditional()] * len(people)
         negative, positive = (

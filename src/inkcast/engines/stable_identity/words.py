@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from inkcast.cast.character import CharacterId
 from inkcast.engines.engine import PanelPrompt, Style
+from inkcast.engines.stable_identity.options import NOUN
 from inkcast.engines.stable_identity.prior import WORDS
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.prompts import Runs, cut, token_ids
@@ -50,7 +51,7 @@ def pieces(panel: PanelPrompt, style: Style) -> tuple[str | CharacterId, ...]:
     """
     members = {member.id: member for member in panel.members}
     parts: list[str | CharacterId] = [*panel.parts, f", {style.prompt}" if style.prompt else ""]
-    if panel.settings.get("noun"):
+    if NOUN.of(panel.settings, False):
         for who, member in members.items():
             if who in parts:
                 parts.insert(parts.index(who) + 1, f", {member.noun},")

@@ -22,7 +22,7 @@ from inkcast.engines.regions import member_regions
 from inkcast.engines.story_maker.eyes import Eyes, Seen
 from inkcast.engines.story_maker.looks import CHARACTER, FACE, Cast, Embedded, Looking, by_state, key_of, looking
 from inkcast.engines.story_maker.lora import fused
-from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, Options, look_of, number
+from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, SUBJECT_SCALE, Options, look_of
 from inkcast.engines.story_maker.weights import FILE, Adapter, load_adapter
 from inkcast.errors import EngineError
 from inkcast.events import Note, Report, unheard
@@ -109,7 +109,7 @@ class StoryMaker:
             )
         if self.options.lora_scale and not self._active:
             raise EngineError("condition() outside active() would cache keys without the LoRA: enter active() first")
-        scale = number(panel.settings, "subject_scale", self.options.subject_scale)
+        scale = float(SUBJECT_SCALE.of(panel.settings, self.options.subject_scale))
         self._projected = {key: known for key, known in self._projected.items() if key[1].who in cast}
         people = [self._person(place, member, panel, cast) for place, member in enumerate(panel.members)]
         nobody = [self._unconditional(place) for place in range(len(people))]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from inkcast.engines.engine import Member, Setting
-from inkcast.errors import EngineError
+from inkcast.engines.settings import Number, Setting, Settings, Somebody
+
+if TYPE_CHECKING:
+    from inkcast.engines.engine import Member
 
 SCHEDULER, STEPS, GUIDANCE = "unipc", 25, 7.5  # section 5.1.2
+
+SUBJECT_SCALE = Setting("subject_scale", Number())
+CHARACTER_STRENGTH = Setting("character_strength", Number(), own=True)
+FACE_STRENGTH = Setting("face_strength", Number(), own=True)
+CLOTHES = Setting("clothes", Somebody(outfits=True), whole=False, own=True)
+BLEND = Setting("blend", Somebody(), whole=False, own=True)
+BLEND_WEIGHT = Setting("blend_weight", Number(most=1.0), whole=False, own=True)
+SETTINGS = (SUBJECT_SCALE, CHARACTER_STRENGTH, FACE_STRENGTH, CLOTHES, BLEND, BLEND_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -35,33 +45,17 @@ class Look:
     weight: float = 0.5
 
 
-def look_of(member: Member, settings: Mapping[str, Setting]) -> Look:
-    """From a panel's settings `face_strength`, `character_strength` (for all, or `….NAME` for one member),
-    `clothes.NAME`, `blend.NAME` and `blend_weight.NAME`."""
+def look_of(member: Member, settings: Settings) -> Look:
+    """From what a panel sets for all (`face_strength`, `character_strength`) and for this member."""
     return Look(
         state=member.state,
-        face=_own(settings, "face_strength", member),
-        character=_own(settings, "character_strength", member),
-        clothes=_word(settings, f"clothes.{member.name}"),
-        blend=_word(settings, f"blend.{member.name}"),
-        weight=number(settings, f"blend_weight.{member.name}", 0.5, most=1.0),
+        face=_strength(FACE_STRENGTH, settings, member),
+        character=_strength(CHARACTER_STRENGTH, settings, member),
+        clothes=str(CLOTHES.of(settings, "", member.name)),
+        blend=str(BLEND.of(settings, "", member.name)),
+        weight=float(BLEND_WEIGHT.of(settings, 0.5, member.name)),
     )
 
 
-def _own(settings: Mapping[str, Setting], name: str, member: Member) -> float:
-    return number(settings, f"{name}.{member.name}", number(settings, name, 1.0))
-
-
-def _word(settings: Mapping[str, Setting], name: str) -> str:
-    value = settings.get(name, "")
-    if not isinstance(value, str):
-        raise EngineError(f"{name} is {value!r}: name a character of the cast, or an outfit of this one")
-    return value
-
-
-def number(settings: Mapping[str, Setting], name: str, otherwise: float, most: float = 10.0) -> float:
-    """A setting as a number from 0 to `most`; raises `EngineError` for anything else."""
-    value = settings.get(name, otherwise)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-        raise EngineError(f"{name} is {value!r}: use a number from 0 (off) to {most:g}")
-    return float(value)
+def _strength(strength: Setting, settings: Settings, member: Member) -> float:
+    return float(strength.of(settings, strength.of(settings, 1.0), member.name))
