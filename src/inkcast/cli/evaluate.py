@@ -226,7 +226,10 @@ def evidence(
     ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Where `inkcast train` left its runs.")] = Path("runs"),
     eyes: Eyes = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures of each number of people; renders for maps.")] = 64,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pictures of each sort, renders for maps; left out: as many as each claim asks for."),
+    ] = None,
     learn: Annotated[int, typer.Option(min=1, help="Steps in which StableIdentity learns a face.")] = 500,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Fresh engine parts: tries an experiment out.")
@@ -254,7 +257,7 @@ def evidence(
             open_base(choices, "float32"),
             runs,
             untrained,
-            count,
+            count or 0,
             seed,
             choices.batching,
             learn,
