@@ -164,6 +164,8 @@ def test_the_true_pictures_are_what_the_oracle_can_reach(lab: Lab) -> None:
         return float((np.abs(picture.astype(int) - SKINS["ebony"]).max(-1) < 12).mean())
 
     assert share(drawn[place]) > share(drawn[0]) + 0.01, "the skin that is asked for"
+    scene = true.scene(next(iter(cases.values())))  # type: ignore[attr-defined]
+    assert (scene.actors[0].view, scene.time, scene.weather) == ("front", "day", "clear")
 
 
 def test_table_one_is_the_papers(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:

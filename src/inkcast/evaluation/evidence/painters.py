@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class ArmPainter:
 
 @dataclass(frozen=True)
 class TruePainter:
-    """The drawn world itself, showing each case's cast as it is: the oracle's own limits."""
+    """The drawn world itself, showing each case's cast from the front by day: the oracle's own limits."""
 
     cases: Mapping[str, LookCase]
     side: int
@@ -55,11 +55,13 @@ class TruePainter:
         return f"{__version__}, {self.side} px"
 
     def paint(self, commissions: Sequence[Commission]) -> list[Picture]:
-        return [render(self._scene(self.cases[one.key]), self.side).image for one in commissions]
+        return [render(self.scene(self.cases[one.key]), self.side).image for one in commissions]
 
-    def _scene(self, case: LookCase) -> Scene:
+    def scene(self, case: LookCase) -> Scene:
         rng = np.random.default_rng(case.seed)
-        return sample_scene(rng, actors=case.cast, style="flat", place=case.place, shot="wide", action=case.action)
+        scene = sample_scene(rng, actors=case.cast, style="flat", place=case.place, shot="wide", action=case.action)
+        actors = tuple(replace(actor, view="front") for actor in scene.actors)
+        return replace(scene, actors=actors, time="day", weather="clear")
 
 
 def painters(claim: Claim, lab: Lab) -> Iterator[Painter]:
