@@ -32,7 +32,9 @@ Data = Annotated[Path, typer.Argument(help="Folder of the data, laid out as docs
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take only so many identities, subjects or stories.")]
 Images = Annotated[
     int | None,
-    typer.Option("--images", min=1, help="Pictures of each identity and prompt; else as the suite has."),
+    typer.Option(
+        "--images", min=1, help="Pictures of each identity (pair, subject) and prompt; else as the suite has."
+    ),
 ]
 ClipModel = Annotated[str, typer.Option("--clip", help="CLIP model, hub id or folder: CLIP-T and CLIP-I.")]
 DinoModel = Annotated[str, typer.Option("--dino", help="DINO model, hub id or folder.")]
@@ -190,6 +192,7 @@ def _over_data(name: str, about: str) -> None:
 
 
 _over_data("fastcomposer", "FastComposer's protocol: 15 identities x 40 prompts x 4 pictures.")
+_over_data("fastcomposer-pairs", "FastComposer's protocol with two in a picture: 105 pairs x 21 prompts x 4 pictures.")
 _over_data("storymaker", "StoryMaker's protocol: 40 characters x 20 prompts x 4 pictures.")
 _over_data("dreambench", "DreamBench: every subject under the 25 prompts of its sort.")
 _over_data("vistory", "ViStoryBench: every shot of every story.")
