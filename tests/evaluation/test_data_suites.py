@@ -11,7 +11,7 @@ from PIL import Image
 from inkcast.errors import UsageError
 from inkcast.evaluation.data_suites import data_suite
 from inkcast.evaluation.dreambench import read_dreambench_list
-from inkcast.evaluation.protocols import FASTCOMPOSER, STORYMAKER
+from inkcast.evaluation.protocols import FASTCOMPOSER, FASTCOMPOSER_PAIRS, STORYMAKER
 
 LIST = """Classes
 
@@ -92,8 +92,38 @@ def test_the_original_prompts_replace_ours(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has 1 prompts, but fastcomposer takes 40"):
         data_suite("fastcomposer", folder, 0, limit=1)
     (folder / "prompts.txt").write_text("nobody here\n" * 40)
-    with pytest.raises(UsageError, match=r"needs one \{\}"):
+    with pytest.raises(UsageError, match=r"needs \{\} for"):
         data_suite("fastcomposer", folder, 0, limit=1)
+
+
+def test_fastcomposer_s_pairs_are_a_hundred_and_five_by_twenty_one_by_four(tmp_path: Path) -> None:
+    suite = data_suite("fastcomposer-pairs", identities(tmp_path, 17), seed=1)
+    assert len(suite.commissions) == 105 * 21 * 4
+    assert len({one.key for one in suite.commissions}) == len({one.seed for one in suite.commissions}) == 8820
+    assert len(set(FASTCOMPOSER_PAIRS.prompts)) == 21
+    casts = {tuple(character.id for character in one.cast) for one in suite.commissions}
+    assert len({frozenset(cast) for cast in casts}) == len(casts) == 105
+    assert all(first != second for first, second in casts)
+    assert {one.cluster for one in suite.commissions} == {"+".join(cast) for cast in casts}
+    first = suite.commissions[0]
+    assert first.words == "an oil painting of a person and an old man"
+    assert [part for part in first.panel.parts if part in {"id-00", "id-01"}] == ["id-00", "id-01"]
+
+
+def test_pairs_have_prompts_of_their_own(tmp_path: Path) -> None:
+    folder = identities(tmp_path, 3)
+    (folder / "prompts.txt").write_text("{} alone\n" * 40)
+    (folder / "pair-prompts.txt").write_text("".join(f"{{}} and {{}}, number {k}\n" for k in range(21)))
+    suite = data_suite("fastcomposer-pairs", folder, 0, images=1, limit=3)
+    assert len(suite.commissions) == 3 * 21
+    assert suite.commissions[2].words == "a person and an old man, number 2"
+    assert suite.commissions[-1].words == "an old man and a person, number 20"
+    assert "with pair-prompts.txt" in suite.about
+    (folder / "pair-prompts.txt").write_text("{} alone\n" * 21)
+    with pytest.raises(UsageError, match=r"needs \{\} and \{\} for"):
+        data_suite("fastcomposer-pairs", folder, 0, limit=2)
+    with pytest.raises(UsageError, match="draws 2 identities together: give --limit 2"):
+        data_suite("fastcomposer-pairs", folder, 0, limit=1)
 
 
 def test_too_few_identities_are_refused(tmp_path: Path) -> None:

@@ -59,6 +59,20 @@ def test_of_two_the_lost_one_decides() -> None:
     assert blend["swap_score"] == pytest.approx(0)
 
 
+def test_each_member_has_numbers_of_their_own() -> None:
+    lost = see(halves(RED, WHITE), ANN, BO)
+    ann, bo = lost.members[ANN.id], lost.members[BO.id]
+    assert (ann["face_sim"], ann["likeness"], ann["swap_score"]) == pytest.approx((1, 1, 1))
+    assert (bo["face_sim"], bo["likeness"]) == (0, 0)
+    assert math.isnan(bo["swap_score"])
+    assert math.isnan(bo["copy_paste"])
+    for both in (lost, see(halves(BLUE, RED), ANN, BO), see(halves(RED, GREEN), ANN, BO)):
+        each = list(both.members.values())
+        assert both.scores["face_sim"] == min(one["face_sim"] for one in each)
+        assert both.scores["likeness"] == pytest.approx(np.mean([one["likeness"] for one in each]))
+        assert both.scores["swap_score"] == pytest.approx(np.nanmean([one["swap_score"] for one in each]))
+
+
 def test_what_no_judge_reads_is_not_measured() -> None:
     assert set(see(halves(RED, WHITE), ANN, judges=Judges(clip=COLOUR)).scores) == {"clip_i"}
     faceless = character("white", WHITE)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,12 +30,15 @@ from inkcast.evaluation.matching import SCORED, Case, Matched
 from inkcast.evaluation.measuring import JudgeSources, engines_of, judges_of
 from inkcast.evaluation.oracle import SceneReading
 from inkcast.evaluation.suites import PLAIN, BasePainter, Seen
-from inkcast.evaluation.toon_suite import by_trait, oracle_scores, toon_suite
+from inkcast.evaluation.toon_suite import by_trait, looks_chance, member_scores, oracle_scores, toon_suite
 from inkcast.evaluation.toon_words import plain
 from inkcast.events import Event, Note
 from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.dataset import sample_look
 from inkcast.toon.nets import Detector, FaceEncoder, Judge, Oracle, save_net
-from inkcast.toon.world import split_of
+from inkcast.toon.world import Look, split_of
+
+GIRL = Look("girl", "tan", "round", "bob", "black", "blue", "red", "plain", "skirt", "blue", "none")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +143,33 @@ def test_what_the_oracle_reads_becomes_scores() -> None:
     assert scores["swap_asked"] == len(SCORED) - shared
     assert scores["look.top"] == (0.5 if first.top == second.top else 0.0)
 
+    ann, bo = member_scores(case, Matched(Case(case.cast), (Reads(second), None), 1))  # type: ignore[arg-type]
+    assert (ann["found"], ann["swap_rate"], bo["found"], bo["looks"]) == (1, 1, 0, 0)
+    assert math.isnan(bo["swap_rate"])
+    assert scores["looks"] == pytest.approx((ann["looks"] + bo["looks"]) / 2)
+    assert ann["look.top"] == (first.top == second.top)
+
+
+def test_chance_is_what_strangers_of_the_same_kind_share() -> None:
+    """By hand from the world's distribution: even but for accessories, a quarter of them none from the start."""
+    girl = looks_chance(replace(next(iter(toon_suite({1: 1}, 0).cases.values())), cast=(GIRL,)))
+    none = 1 / 4 + 3 / 4 / 9
+    accessory = none**2 + 8 * (3 / 4 / 9) ** 2
+    assert accessory == pytest.approx(1 / 6)
+    eighth, third, sixth = 1 / 8, 1 / 3, 1 / 6
+    assert girl["look.body"] == girl["look.top"] == girl["look.eyes"] == pytest.approx(eighth)
+    assert girl["look.hair"] == pytest.approx(1 / 12)
+    assert girl["look.accessory"] == pytest.approx(accessory)
+    assert girl["looks"] == pytest.approx((5 * eighth + 2 * third + 1 / 12 + sixth + accessory) / 10)
+    assert girl["face_looks"] == pytest.approx((3 * eighth + third + 1 / 12) / 5)
+
+    rng = np.random.default_rng(0)
+    many = [sample_look(rng, "test", "girl") for _ in range(600)]
+    for name in SCORED:
+        counts = Counter(getattr(look, name) for look in many)
+        agree = sum(count * (count - 1) for count in counts.values()) / (600 * 599)
+        assert girl[f"look.{name}"] == pytest.approx(agree, abs=0.02), name
+
 
 def test_looks_by_kind_and_skin_count_single_characters_only() -> None:
     chosen = toon_suite({1: 12, 2: 2}, seed=1)
@@ -190,6 +222,17 @@ def test_toon_on_the_command_line(eyes: Path, tiny_base_folder: Path, tmp_path: 
     rows = list(csv.DictReader((out / "evaluation.csv").open()))
     assert len(rows) == 4
     assert all((out / row["picture"]).is_file() for row in rows)
+    members = list(csv.DictReader((out / "members.csv").open()))
+    assert Counter(row["key"] for row in members) == {"1/0": 1, "1/1": 1, "2/0": 2, "3/0": 3}
+    assert {"looks", "look.accessory", "found", "likeness", "face_sim"} <= members[0].keys()
+    for row in rows:
+        own = [float(member["looks"]) for member in members if member["key"] == row["key"]]
+        assert float(row["looks"]) == pytest.approx(np.mean(own), abs=1e-5)
+    assert set(found["chance"]) == set(found["tables"])
+    assert found["chance"]["one character"]["look.top"] == pytest.approx(1 / 8)
+    assert "<td>by chance</td>" in (out / "report.html").read_text()
+    assert all((out / file).is_file() for figures in found["figures"].values() for file in figures.values())
+    assert f"by kind {PLAIN}.svg".replace(" ", "-") in {path.name for path in (out / "figures").iterdir()}
     before = (out / "evaluation.json").read_bytes()
     invoke("toon", *few, *where)
     assert (out / "evaluation.json").read_bytes() == before

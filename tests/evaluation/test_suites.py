@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -67,6 +68,55 @@ def test_results_say_who_drew_what_how_well(tmp_path: Path) -> None:
     with Image.open(tmp_path / last["picture"]) as picture:
         assert picture.getpixel((0, 0)) == RED
     assert rows[0]["swap_score"] == "", "one character has nobody to be swapped with"
+
+
+def test_every_member_has_a_line_of_their_own(tmp_path: Path) -> None:
+    run(tmp_path, *both())
+    rows = list(csv.DictReader((tmp_path / "members.csv").open()))
+    assert len(rows) == 2 * (3 + 2 * 2)
+    assert [(row["key"], row["member"]) for row in rows[3:7]] == [
+        ("two-0", "red"),
+        ("two-0", "blue"),
+        ("two-1", "red"),
+        ("two-1", "blue"),
+    ]
+    last = rows[-1]
+    assert (last["painter"], last["section"], last["seed"], last["name"]) == ("halver <1>", "two", "5", "blue")
+    assert (tmp_path / last["picture"]).is_file()
+    assert float(last["face_sim"]) == float(last["likeness"]) == float(last["swap_score"]) == 1
+    assert {row["face_sim"] for row in rows if row["painter"] == PLAIN} == {"0"}
+
+
+def test_the_report_s_figures_are_files_too(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "evaluation.json").write_text("{}")
+    (tmp_path / "figures" / "four-characters-looks.svg").write_text("of other choices")
+    run(tmp_path, *both(), overwrite=True)
+    named = json.loads((tmp_path / "evaluation.json").read_text())["figures"]
+    assert set(named) == {"one", "two", "all"}
+    files = [file for figures in named.values() for file in figures.values()]
+    assert named["two"]["face_sim"] == "figures/two-face-sim.svg"
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {Path(file).name for file in files}
+    page = (tmp_path / "report.html").read_text()
+    for file in files:
+        drawn = (tmp_path / file).read_text()
+        assert drawn.strip() in page
+        assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "halver &lt;1&gt;" in (tmp_path / named["one"]["face_sim"]).read_text()
+
+
+def test_what_chance_gives_stands_beside_what_was_reached(tmp_path: Path) -> None:
+    shares = {one.key: {"likeness": 0.1 if one.section == "one" else 0.4} for one in SUITE.commissions}
+    judges = JudgeScorer(Judges(clip=MeanColour(), people=Halves(), looks=Tint()))
+    run_suite(replace(SUITE, chance=shares), both(), judges, tmp_path, FACTS)
+    found = json.loads((tmp_path / "evaluation.json").read_text())["chance"]
+    assert found["one"] == {"likeness": pytest.approx(0.1)}
+    assert found["all"] == {"likeness": pytest.approx((3 * 0.1 + 2 * 0.4) / 5)}
+    page = (tmp_path / "report.html").read_text()
+    lines = re.findall(r"<tr><td>by chance</td>(.*?)</tr>", page)
+    assert [re.findall(r"\d\.\d+", line) for line in lines] == [["0.100"], ["0.400"], ["0.220"]]
+    assert "likeness ↑, by chance 0.22" in page
+    assert "stroke-dasharray" in (tmp_path / "figures" / "all-likeness.svg").read_text()
 
 
 def test_a_stopped_run_goes_on_and_a_repeated_one_draws_nothing(tmp_path: Path) -> None:

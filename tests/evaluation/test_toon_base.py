@@ -178,6 +178,7 @@ def test_cases_name_kinds_only_and_are_unseen() -> None:
     guesses = chance([GIRL, CAT])
     assert guesses["top"] == pytest.approx(1 / 8)
     assert guesses["hair"] == pytest.approx((1 / 12 + 1 / 4) / 2)
+    assert guesses["accessory"] == pytest.approx((1 / 3) ** 2 + 8 * (1 / 12) ** 2)
 
 
 def test_a_batch_draws_what_each_prompt_draws_alone(backbone: Backbone) -> None:

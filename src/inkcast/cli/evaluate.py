@@ -32,7 +32,9 @@ Data = Annotated[Path, typer.Argument(help="Folder of the data, laid out as docs
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take only so many identities, subjects or stories.")]
 Images = Annotated[
     int | None,
-    typer.Option("--images", min=1, help="Pictures of each identity and prompt; else as the suite has."),
+    typer.Option(
+        "--images", min=1, help="Pictures of each identity (pair, subject) and prompt; else as the suite has."
+    ),
 ]
 ClipModel = Annotated[str, typer.Option("--clip", help="CLIP model, hub id or folder: CLIP-T and CLIP-I.")]
 DinoModel = Annotated[str, typer.Option("--dino", help="DINO model, hub id or folder.")]
@@ -190,6 +192,7 @@ def _over_data(name: str, about: str) -> None:
 
 
 _over_data("fastcomposer", "FastComposer's protocol: 15 identities x 40 prompts x 4 pictures.")
+_over_data("fastcomposer-pairs", "FastComposer's protocol with two in a picture: 105 pairs x 21 prompts x 4 pictures.")
 _over_data("storymaker", "StoryMaker's protocol: 40 characters x 20 prompts x 4 pictures.")
 _over_data("dreambench", "DreamBench: every subject under the 25 prompts of its sort.")
 _over_data("vistory", "ViStoryBench: every shot of every story.")
@@ -226,7 +229,10 @@ def evidence(
     ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Where `inkcast train` left its runs.")] = Path("runs"),
     eyes: Eyes = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures of each number of people; renders for maps.")] = 64,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pictures of each sort, renders for maps; left out: as many as each claim asks for."),
+    ] = None,
     learn: Annotated[int, typer.Option(min=1, help="Steps in which StableIdentity learns a face.")] = 500,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Fresh engine parts: tries an experiment out.")
@@ -254,7 +260,7 @@ def evidence(
             open_base(choices, "float32"),
             runs,
             untrained,
-            count,
+            count or 0,
             seed,
             choices.batching,
             learn,

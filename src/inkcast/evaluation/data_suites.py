@@ -7,11 +7,11 @@ from pathlib import Path
 
 from inkcast.errors import UsageError
 from inkcast.evaluation.dreambench import dreambench_suite
-from inkcast.evaluation.protocols import FASTCOMPOSER, STORYMAKER, protocol_suite
+from inkcast.evaluation.protocols import FASTCOMPOSER, FASTCOMPOSER_PAIRS, STORYMAKER, protocol_suite
 from inkcast.evaluation.suites import Suite
 from inkcast.evaluation.vistory import vistory_suite
 
-PROTOCOLS = {one.name: one for one in (FASTCOMPOSER, STORYMAKER)}
+PROTOCOLS = {one.name: one for one in (FASTCOMPOSER, FASTCOMPOSER_PAIRS, STORYMAKER)}
 
 
 def data_suite(name: str, folder: Path, seed: int, images: int | None = None, limit: int | None = None) -> Suite:

@@ -71,7 +71,7 @@ def dreambench_suite(folder: Path, seed: int, images: int = 4, limit: int | None
         for number, prompt in enumerate(listed.prompts(noun)):
             for image in range(images):
                 person = Person(character, called(noun, prompt))
-                commissions.append(commission_of(person, prompt, f"{name}/{number}/{image}", seed))
+                commissions.append(commission_of([person], prompt, f"{name}/{number}/{image}", seed))
     return Suite(
         "dreambench",
         tuple(commissions),

@@ -17,8 +17,19 @@ COLOURS = ("#8a8f98", "#2f6fb0", "#c8553d", "#3f8f5f", "#8a5fb0", "#b08a2f")
 _LABEL, _BAR, _ROW, _NUMBER = 130, 300, 22, 150
 
 
-def bars(estimates: Mapping[str, Estimate], caption: str) -> str:
-    """A bar per name from 0 to its mean, a line across its interval, the numbers beside; "" where nothing was asked."""
+def bars(estimates: Mapping[str, Estimate], caption: str, chance: float | None = None) -> str:
+    """`bars_svg` with its caption below, as HTML."""
+    return framed(bars_svg(estimates, caption, chance), caption)
+
+
+def framed(svg: str, caption: str) -> str:
+    """The figure with its caption, as HTML; "" for none."""
+    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>" if svg else ""
+
+
+def bars_svg(estimates: Mapping[str, Estimate], caption: str, chance: float | None = None) -> str:
+    """A bar per name from 0 to its mean, a line across its interval, the numbers beside; a broken line at what
+    chance gives. "" where nothing was asked. A file of its own, or part of a page."""
     known = {name: one for name, one in estimates.items() if one.count}
     if not known:
         return ""
@@ -30,7 +41,10 @@ def bars(estimates: Mapping[str, Estimate], caption: str) -> str:
     def x(value: float) -> float:
         return _LABEL + (value - low) / (high - low) * _BAR
 
-    parts = [f'<svg role="img" aria-label="{html.escape(caption, quote=True)}" width="{width}" height="{height}">']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
+        f'font-family="system-ui, sans-serif" font-size="13"><title>{html.escape(caption)}</title>'
+    ]
     for row, (name, one) in enumerate(known.items()):
         y, colour = _ROW * row + 4, COLOURS[row % len(COLOURS)]
         start, end = sorted((x(0.0), x(one.mean)))
@@ -41,8 +55,11 @@ def bars(estimates: Mapping[str, Estimate], caption: str) -> str:
             f'<path d="M{x(one.low):.1f} {middle:.1f}H{x(one.high):.1f}" stroke="#111" stroke-width="1.5"/>',
             f'<text x="{_LABEL + _BAR + 10}" y="{middle + 4:.1f}">{html.escape(str(one))}</text>',
         ]
-    parts.append(f'<path d="M{x(0.0):.1f} 0V{height}" stroke="#111"/></svg>')
-    return f"<figure>{''.join(parts)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    parts.append(f'<path d="M{x(0.0):.1f} 0V{height}" stroke="#111"/>')
+    if chance is not None and low <= chance <= high:
+        line = f'd="M{x(chance):.1f} 0V{height}" stroke="#111" stroke-dasharray="3 3"'
+        parts.append(f"<path {line}><title>by chance: {chance:.3f}</title></path>")
+    return "".join(parts) + "</svg>"
 
 
 def picture_address(picture: Path | Image.Image, side: int) -> str:

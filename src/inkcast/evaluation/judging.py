@@ -17,7 +17,7 @@ from inkcast.evaluation.metrics import (
     copy_paste,
     cosines,
     face_similarity,
-    least_matched,
+    matched_faces,
     mean_similarity,
     occm,
     own_similarities,
@@ -95,59 +95,78 @@ class JudgeScorer:
     def _one(self, commission: Commission, picture: Picture, whole: Mapping[str, float]) -> Seen:
         portraits = [self.portrait(one) for one in commission.cast]
         scores = dict(whole)
+        faces: list[dict[str, float]] = [{} for _ in portraits]
         if self.judges.faces is not None and portraits:
-            scores |= face_scores(self.judges.faces, picture, [portrait.face for portrait in portraits])
+            more, faces = face_scores(self.judges.faces, picture, [portrait.face for portrait in portraits])
+            scores |= more
+        names = [one.id for one in commission.cast]
         if self.judges.people is None or self.judges.looks is None:
-            return Seen(scores)
+            return Seen(scores, members=dict(zip(names, faces, strict=True)))
         crops = self.judges.people.find(picture)
         found = vectors(self.judges.looks, crops) if crops else np.zeros((0, 1))
-        more, matched = looks_scores(found, portraits)
-        own = {commission.cast[k].id: found[column] for k, column in matched.items()}
-        known = {one.id: portrait.looks for one, portrait in zip(commission.cast, portraits, strict=True)}
-        return Seen(scores | more, own, {name: vector for name, vector in known.items() if vector is not None})
+        looks = looks_scores(found, portraits)
+        known = zip(names, portraits, strict=True)
+        return Seen(
+            {**scores, **looks.scores},
+            {names[k]: found[column] for k, column in looks.matched.items()},
+            {name: portrait.looks for name, portrait in known if portrait.looks is not None},
+            {name: {**face, **own} for name, face, own in zip(names, faces, looks.members, strict=True)},
+        )
 
 
 def face_scores(
     faces: FaceReader, picture: Picture, references: Sequence[Float[np.ndarray, " d"] | None]
-) -> dict[str, float]:
-    """`face_sim` (several people: the least matched one) and `face_found`, the share of expected faces that are there.
+) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """`face_sim` (several people: the least matched one) and `face_found`, the share of expected faces that are there;
+    and each member's own `face_sim`.
 
     A picture whose references show no face is not asked.
     """
     if any(reference is None for reference in references):
-        return {"face_sim": math.nan, "face_found": math.nan}
+        return {"face_sim": math.nan, "face_found": math.nan}, [{"face_sim": math.nan} for _ in references]
     seen = [face.embedding for face in faces.read(picture)]
     found = np.stack(seen) if seen else np.zeros((0, faces.dim))
     known = np.stack([reference for reference in references if reference is not None])
-    single = len(known) == 1
-    return {
-        "face_sim": face_similarity(found, known[0]) if single else least_matched(cosines(known, found)),
-        "face_found": min(len(found), len(known)) / len(known),
-    }
+    own = [face_similarity(found, known[0])] if len(known) == 1 else matched_faces(cosines(known, found))
+    there = min(len(found), len(known)) / len(known)
+    return {"face_sim": min(own), "face_found": there}, [{"face_sim": one} for one in own]
 
 
-def looks_scores(
-    found: Float[np.ndarray, "found d"], portraits: Sequence[Portrait]
-) -> tuple[dict[str, float], dict[int, int]]:
-    """What people cut out of the picture say, and which of them was matched to which member.
+@dataclass(frozen=True)
+class LooksSeen:
+    """What people cut out of a picture say: of the picture, of each member, and who was matched (member -> person)."""
 
-    A member is as similar to a person as the mean over its references; members and people are matched best (Hungarian).
-    `likeness` is the mean own similarity, `likeness_least` the least, a missing person counting 0.
+    scores: Mapping[str, float]
+    members: Sequence[Mapping[str, float]]
+    matched: Mapping[int, int]
+
+
+def looks_scores(found: Float[np.ndarray, "found d"], portraits: Sequence[Portrait]) -> LooksSeen:
+    """A member is as similar to a person as the mean over its references; members and people are matched best
+    (Hungarian). `likeness` is the mean own similarity, `likeness_least` the least, a missing person counting 0.
     """
     scores = {"occm": occm(len(found), len(portraits))}
     known = [portrait.looks for portrait in portraits if portrait.looks is not None]
     if not known or len(known) < len(portraits):
-        return scores, {}
+        return LooksSeen(scores, [{} for _ in portraits], {})
     similarity = np.stack([cosines(one, found).mean(0) for one in known]) if len(found) else np.zeros((len(known), 0))
     pairs = best_pairs(similarity)
     own = own_similarities(similarity, pairs)
-    scores |= {"likeness": float(np.mean(own)), "likeness_least": min(own), "swap_score": swap_score(similarity, pairs)}
-    pasted = [
-        copy_paste(*(float(cosines(found[j : j + 1], v[None])[0, 0]) for v in (known[k][0], mirrored)))
-        for k, j in pairs
-        if (mirrored := portraits[k].mirrored) is not None
-    ]
-    return scores | {"copy_paste": float(np.mean(pasted)) if pasted else math.nan}, dict(pairs)
+    members = [{"likeness": one, "swap_score": math.nan, "copy_paste": math.nan} for one in own]
+    for k, j in pairs:
+        members[k]["swap_score"] = swap_score(similarity, ((k, j),))
+        mirrored = portraits[k].mirrored
+        if mirrored is not None:
+            both = (float(cosines(found[j : j + 1], v[None])[0, 0]) for v in (known[k][0], mirrored))
+            members[k]["copy_paste"] = copy_paste(*both)
+    pasted = [member["copy_paste"] for member in members if not math.isnan(member["copy_paste"])]
+    scores |= {
+        "likeness": float(np.mean(own)),
+        "likeness_least": min(own),
+        "swap_score": swap_score(similarity, pairs),
+        "copy_paste": float(np.mean(pasted)) if pasted else math.nan,
+    }
+    return LooksSeen(scores, members, dict(pairs))
 
 
 def portrait_of(judges: Judges, character: Character) -> Portrait:

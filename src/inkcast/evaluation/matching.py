@@ -38,16 +38,19 @@ class Matched:
 
     def swaps(self) -> tuple[int, int]:
         """Of attributes in which a member differs from another member: those read as the other's value, and all."""
+        each = [self.member_swaps(k) for k in range(len(self.readings))]
+        return sum(swapped for swapped, _ in each), sum(asked for _, asked in each)
+
+    def member_swaps(self, k: int) -> tuple[int, int]:
+        """`swaps` of one member; nothing is asked of a missing one."""
+        look, reading = self.case.cast[k], self.readings[k]
         swapped = asked = 0
-        for k, (look, reading) in enumerate(zip(self.case.cast, self.readings, strict=True)):
-            if reading is None:
-                continue
-            for name in SCORED:
-                others = {getattr(other, name) for i, other in enumerate(self.case.cast) if i != k}
-                others.discard(getattr(look, name))
-                if others:
-                    asked += 1
-                    swapped += reading.word(name) in others
+        for name in SCORED if reading is not None else ():
+            others = {getattr(other, name) for i, other in enumerate(self.case.cast) if i != k}
+            others.discard(getattr(look, name))
+            if others and reading is not None:
+                asked += 1
+                swapped += reading.word(name) in others
         return swapped, asked
 
     def acting(self, action: str) -> float:

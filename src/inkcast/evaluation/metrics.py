@@ -78,7 +78,12 @@ def least_matched(similarity: Float[np.ndarray, "references found"]) -> float:
     FastComposer (arXiv 2305.10431, section 5.1): min over matched pairs, so that one lost identity costs all. A missing
     person counts as 0 (its published code compares with a black picture instead).
     """
-    return max(min(own_similarities(similarity, greedy_pairs(similarity))), 0.0)
+    return min(matched_faces(similarity))
+
+
+def matched_faces(similarity: Float[np.ndarray, "references found"]) -> list[float]:
+    """Each character's own similarity after greedy matching, not below 0: `least_matched` is the least of these."""
+    return [max(one, 0.0) for one in own_similarities(similarity, greedy_pairs(similarity))]
 
 
 def swap_score(similarity: Float[np.ndarray, "references found"], pairs: Pairs) -> float:

@@ -1,8 +1,9 @@
-"""The protocols of FastComposer and StoryMaker over a folder of identities.
+"""The protocols of FastComposer, with one identity in a picture and with two, and of StoryMaker over a folder of
+identities.
 
 The folder holds one folder per identity with its pictures, the first by name being the reference, and beside them, if
-wanted, `noun.txt` ("a woman"). A file `prompts.txt` in the folder replaces the prompts here, a line each, `{}` standing
-for the identity. The prompts here are this project's own, in the four groups that FastComposer's have.
+wanted, `noun.txt` ("a woman"). A file `prompts.txt` in the folder, of two identities `pair-prompts.txt`, replaces the
+prompts, a line each, `{}` standing for an identity.
 """
 
 from __future__ import annotations
@@ -10,11 +11,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from inkcast.cast.character import Character, CharacterId
 from inkcast.engines.engine import Member, PanelPrompt
 from inkcast.errors import UsageError
+from inkcast.evaluation.protocol_prompts import (
+    ACTIONS,
+    ACTIONS_OF_TWO,
+    PLACES,
+    PLACES_OF_TWO,
+    STYLES,
+    STYLES_OF_TWO,
+    WEARING,
+)
 from inkcast.evaluation.suites import Commission, Suite
 from inkcast.files import shown
 from inkcast.images import load_reference
@@ -22,65 +33,19 @@ from inkcast.images import load_reference
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp")
 PLACEHOLDER = "{}"
 
-WEARING = (
-    "{} wearing a green felt hat",
-    "{} wearing round sunglasses",
-    "{} wearing a woollen scarf",
-    "{} wearing a bow tie and a vest",
-    "{} in a baker's apron",
-    "{} in a space suit",
-    "{} in a pilot's uniform",
-    "{} in a yellow raincoat",
-    "{} in a knight's armour",
-    "{} wearing large headphones",
-)
-STYLES = (
-    "an oil painting of {}",
-    "a charcoal drawing of {}",
-    "a comic book panel of {} with bold ink lines",
-    "a watercolour of {}",
-    "a bronze statue of {}",
-    "a stained glass window showing {}",
-    "a faded photograph of {}",
-    "a paper cut-out of {}",
-    "an embroidery of {}",
-    "a chalk drawing of {} on a blackboard",
-)
-ACTIONS = (
-    "{} riding a bicycle",
-    "{} pouring a cup of tea",
-    "{} eating an apple",
-    "{} speaking into a microphone",
-    "{} writing a letter",
-    "{} planting a tree",
-    "{} washing the dishes",
-    "{} climbing a rock",
-    "{} feeding pigeons",
-    "{} playing the violin",
-)
-PLACES = (
-    "{} in a bamboo forest",
-    "{} in a snowstorm",
-    "{} on a pier by the sea",
-    "{} in a narrow alley",
-    "{} on a red carpet",
-    "{} in an old library",
-    "{} with a lighthouse behind",
-    "{} with a volcano behind",
-    "{} in front of a white farmhouse",
-    "{} in a field of lavender",
-)
-
 
 @dataclass(frozen=True)
 class Protocol:
-    """`identities` is how many there must be at least; `images` are drawn of each identity and prompt."""
+    """`identities` is how many there must be at least; `images` are drawn of every cast of `people` of them under each
+    prompt. The prompts lie in the folder's file `file`, else in `prompts`."""
 
     name: str
     identities: int
     prompts: tuple[str, ...]
     images: int
     about: str
+    people: int = 1
+    file: str = "prompts.txt"
 
 
 FASTCOMPOSER = Protocol(
@@ -90,6 +55,17 @@ FASTCOMPOSER = Protocol(
     4,
     "FastComposer's single-subject protocol (arXiv 2305.10431): 15 identities x 40 prompts x 4 pictures; a picture "
     "without a face scores 0.",
+)
+FASTCOMPOSER_PAIRS = Protocol(
+    "fastcomposer-pairs",
+    15,
+    STYLES_OF_TWO + ACTIONS_OF_TWO + PLACES_OF_TWO,
+    4,
+    "FastComposer's protocol with two subjects in a picture (arXiv 2305.10431, section 5.1, and its published "
+    "evaluation): all 105 pairs of 15 identities x 21 prompts x 4 pictures. Faces and references are matched greedily, "
+    "and the least similar pair is the picture's Face Sim.",
+    people=2,
+    file="pair-prompts.txt",
 )
 STORYMAKER = Protocol(
     "storymaker",
@@ -111,42 +87,48 @@ def protocol_suite(protocol: Protocol, folder: Path, seed: int, limit: int | Non
     """The protocol over the folder's first identities by name; `limit` takes fewer than it asks for.
 
     Raises:
-        UsageError: too few identities, other than the protocol's number of prompts, or none with a place for `{}`.
+        UsageError: too few identities, other than the protocol's number of prompts, or one without a place for each.
         PictureError: a reference that cannot be read.
     """
     wanted = min(protocol.identities, limit or protocol.identities)
+    if wanted < protocol.people:
+        raise UsageError(f"{protocol.name} draws {protocol.people} identities together: give --limit {protocol.people}")
     people = read_people(folder)[:wanted]
     if len(people) < wanted:
         raise UsageError(
             f"{shown(folder)} holds {len(people)} identities, but {protocol.name} takes {wanted}: add folders of "
-            f"pictures or give --limit {max(len(people), 1)}"
+            f"pictures or give --limit {max(len(people), protocol.people)}"
         )
     prompts, own = read_prompts(folder, protocol)
-    whose = "prompts.txt" if own else "this project's own prompts, as the original ones were not given"
+    whose = protocol.file if own else "this project's own prompts, as the original ones were not given"
     return Suite(
         protocol.name,
-        tuple(single(people, prompts, protocol.images, seed)),
+        tuple(together(people, protocol.people, prompts, protocol.images, seed)),
         f"{protocol.about} Run here on {len(people)} identities with {whose}.",
     )
 
 
-def single(people: Sequence[Person], prompts: Sequence[str], images: int, seed: int) -> list[Commission]:
-    """Every person under every prompt, `images` times."""
+def together(people: Sequence[Person], size: int, prompts: Sequence[str], images: int, seed: int) -> list[Commission]:
+    """Every cast of `size` people, each once and in their order, under every prompt, `images` times."""
     return [
-        commission_of(person, prompt, f"{person.character.id}/{number}/{image}", seed)
-        for person in people
+        commission_of(cast, prompt, f"{name_of(cast)}/{number}/{image}", seed)
+        for cast in combinations(people, size)
         for number, prompt in enumerate(prompts)
         for image in range(images)
     ]
 
 
-def commission_of(person: Person, prompt: str, key: str, seed: int) -> Commission:
-    member = Member(person.character.id, person.character.name, person.noun)
-    before, _, after = prompt.partition(PLACEHOLDER)
-    parts = tuple(part for part in (before, member.id, after) if part)
-    return Commission(
-        key, (person.character,), PanelPrompt(parts, (member,)), seed_of(seed, key), "", person.character.id
-    )
+def name_of(cast: Sequence[Person]) -> str:
+    return "+".join(person.character.id for person in cast)
+
+
+def commission_of(cast: Sequence[Person], prompt: str, key: str, seed: int) -> Commission:
+    """The prompt's places for identities are the cast's, in order; pictures of one cast are a cluster."""
+    members = tuple(Member(one.character.id, one.character.name, one.noun) for one in cast)
+    before, *after = prompt.split(PLACEHOLDER)
+    pieces = [before, *(piece for pair in zip((one.id for one in members), after, strict=True) for piece in pair)]
+    panel = PanelPrompt(tuple(piece for piece in pieces if piece), members)
+    return Commission(key, tuple(one.character for one in cast), panel, seed_of(seed, key), "", name_of(cast))
 
 
 def seed_of(seed: int, key: str) -> int:
@@ -179,13 +161,14 @@ def character_from(name: str, pictures: Sequence[Path]) -> Character:
 
 def read_prompts(folder: Path, protocol: Protocol) -> tuple[tuple[str, ...], bool]:
     """The folder's own prompts, else the protocol's, and whether they are the folder's own."""
-    path = folder / "prompts.txt"
+    path = folder / protocol.file
     if not path.is_file():
         return protocol.prompts, False
     prompts = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     if len(prompts) != len(protocol.prompts):
         raise UsageError(f"{shown(path)} has {len(prompts)} prompts, but {protocol.name} takes {len(protocol.prompts)}")
     for prompt in prompts:
-        if prompt.count(PLACEHOLDER) != 1:
-            raise UsageError(f"{shown(path)}: the prompt {shown(prompt)} needs one {PLACEHOLDER} for the identity")
+        if prompt.count(PLACEHOLDER) != protocol.people:
+            needed = " and ".join([PLACEHOLDER] * protocol.people)
+            raise UsageError(f"{shown(path)}: the prompt {shown(prompt)} needs {needed} for the identities")
     return prompts, True

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from inkcast.evaluation.groups import cids, differences, estimates, metrics_of, sections, story_characters
 from inkcast.evaluation.intervals import Estimate
 from inkcast.evaluation.suites import PLAIN, Seen, Suite
@@ -32,7 +34,7 @@ class Shown:
 @dataclass(frozen=True)
 class Results:
     """`tables`: section -> painter -> metric. `gains`: the same less words alone, by picture. `extras`: painter ->
-    group -> value, such as looks by kind."""
+    group -> value, such as looks by kind. `chance`: section -> metric, what pictures of strangers would have."""
 
     suite: Suite
     facts: Mapping[str, Any]
@@ -40,6 +42,7 @@ class Results:
     tables: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     gains: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     extras: Mapping[str, Mapping[str, Mapping[str, Estimate]]] = field(default_factory=dict)
+    chance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def summary(suite: Suite, facts: Mapping[str, Any], gallery: Sequence[Shown], extra: Extra | None = None) -> Results:
@@ -62,10 +65,18 @@ def summary(suite: Suite, facts: Mapping[str, Any], gallery: Sequence[Shown], ex
                 words = [plain.seen[k] for k in own]
                 gains.setdefault(section, {})[one.name] = differences(commissions, seen, words)
     extras = {} if extra is None else {one.name: extra(one.seen) for one in gallery}
-    return Results(suite, {"suite": suite.name, **facts}, tuple(gallery), tables, gains, extras)
+    chance = {section: by_chance(suite, own) for section, own in places.items()}
+    return Results(suite, {"suite": suite.name, **facts}, tuple(gallery), tables, gains, extras, chance)
 
 
-def results_json(results: Results) -> str:
+def by_chance(suite: Suite, places: Sequence[int]) -> dict[str, float]:
+    """By metric, the mean over these commissions of what their pictures would have by chance."""
+    known = [suite.chance.get(suite.commissions[place].key, {}) for place in places]
+    return {name: float(np.mean([one[name] for one in known])) for name in (known[0] if known else ())}
+
+
+def results_json(results: Results, figures: Mapping[str, Mapping[str, str]]) -> str:
+    """`figures`: where each section's figures lie, by what they show."""
     found = {
         "facts": results.facts,
         "finished": True,
@@ -75,6 +86,8 @@ def results_json(results: Results) -> str:
         "tables": _plain(results.tables),
         "gains over words alone": _plain(results.gains),
         "extras": _plain(results.extras),
+        "chance": results.chance,
+        "figures": figures,
     }
     return json.dumps(without_nan(found), indent=2, allow_nan=False) + "\n"
 
@@ -91,6 +104,24 @@ def rows_of(results: Results, out: Path) -> str:
             values = [_number(seen.scores.get(name)) for name in names]
             known = [commission.key, commission.section, commission.cluster, commission.seed, commission.words, place]
             writer.writerow([one.name, *known, *values])
+    return stream.getvalue()
+
+
+def members_of(results: Results, out: Path) -> str:
+    """A line per member of a picture's cast, as CSV: in which picture of whom, and every number of its own."""
+    everybody = [own for one in results.shown for seen in one.seen for own in seen.members.values()]
+    names = list(dict.fromkeys(name for own in everybody for name in own))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["painter", "key", "section", "cluster", "seed", "picture", "member", "name", *names])
+    for one in results.shown:
+        for commission, path, seen in zip(results.suite.commissions, one.paths, one.seen, strict=True):
+            place = Path(os.path.relpath(path, out)).as_posix()
+            for character in commission.cast:
+                own = seen.members.get(character.id, {})
+                known = [commission.key, commission.section, commission.cluster, commission.seed, place]
+                values = [_number(own.get(name)) for name in names]
+                writer.writerow([one.name, *known, character.id, character.name, *values])
     return stream.getvalue()
 
 

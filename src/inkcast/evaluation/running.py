@@ -9,13 +9,14 @@ from typing import Any
 
 from inkcast.errors import OutputError
 from inkcast.evaluation.pairs import write_study
-from inkcast.evaluation.report import html_report
-from inkcast.evaluation.results import Extra, Results, Shown, results_json, rows_of, summary
+from inkcast.evaluation.report import charts, html_report
+from inkcast.evaluation.results import Extra, Results, Shown, members_of, results_json, rows_of, summary
 from inkcast.evaluation.suites import Painter, Scorer, Suite, painted, scored
 from inkcast.events import Progress, Report, unheard
 from inkcast.files import reporting, shown, write_text
 
-RESULTS, ROWS, REPORT, PICTURES = "evaluation.json", "evaluation.csv", "report.html", "pictures"
+RESULTS, ROWS, MEMBERS, REPORT = "evaluation.json", "evaluation.csv", "members.csv", "report.html"
+PICTURES, FIGURES = "pictures", "figures"
 
 
 def run_suite(
@@ -50,11 +51,27 @@ def run_suite(
         gallery.append(Shown(painter.name, painter.digest, tuple(paths), tuple(seen)))
     results = summary(suite, facts, gallery, extra)
     write_text(out / ROWS, rows_of(results, out))
+    write_text(out / MEMBERS, members_of(results, out))
     write_text(out / REPORT, html_report(results))
+    figures = write_figures(out, results)
     if pairs:
         write_study(out, results, pairs)
-    write_text(out / RESULTS, results_json(results))
+    write_text(out / RESULTS, results_json(results, figures))
     return results
+
+
+def write_figures(out: Path, results: Results) -> dict[str, dict[str, str]]:
+    """The report's figures as files, those of other choices taken away: section -> what it shows -> file."""
+    drawn = charts(results)
+    places: dict[str, dict[str, str]] = {}
+    with reporting(out / FIGURES):
+        for old in (out / FIGURES).glob("*.svg"):
+            if old.name not in {chart.file for chart in drawn}:
+                old.unlink()
+    for chart in drawn:
+        write_text(out / FIGURES / chart.file, chart.svg + "\n")
+        places.setdefault(chart.section, {})[chart.name] = f"{FIGURES}/{chart.file}"
+    return places
 
 
 def counting(report: Report, stage: str, total: int) -> Callable[[int], None]:

@@ -51,12 +51,14 @@ class Commission:
 class Seen:
     """What judges say of one picture: numbers by metric (NaN: not asked).
 
-    `vectors` are those of the people matched to members, `references` [n, d] those of these members' references.
+    `vectors` are those of the people matched to members, `references` [n, d] those of these members' references,
+    `members` each member's own numbers by metric.
     """
 
     scores: Mapping[str, float]
     vectors: Mapping[CharacterId, np.ndarray] = field(default_factory=dict)
     references: Mapping[CharacterId, np.ndarray] = field(default_factory=dict)
+    members: Mapping[CharacterId, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -82,11 +84,13 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Suite:
-    """`about` says in the report what is measured and on whose characters."""
+    """`about` says in the report what is measured and on whose characters. `chance`: what a commission's picture would
+    have by chance, by its key and metric, where that is known."""
 
     name: str
     commissions: tuple[Commission, ...]
     about: str = ""
+    chance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass

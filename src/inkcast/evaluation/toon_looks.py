@@ -21,9 +21,9 @@ from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_words import plain
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.captions import with_article
-from inkcast.toon.dataset import sample_look, stars
+from inkcast.toon.dataset import sample_look, stars, value_odds
 from inkcast.toon.renderer import reference_sheet
-from inkcast.toon.world import JOINT_ACTIONS, PLACES, SOLO_ACTIONS, Look, choices
+from inkcast.toon.world import JOINT_ACTIONS, PLACES, SOLO_ACTIONS, Look
 from inkcast.vision.detector import ToonDetector
 
 REFERENCE_SIDE = 64
@@ -110,8 +110,14 @@ class Looks:
 
 
 def chance(people: Sequence[Look]) -> dict[str, float]:
-    """Guessing an attribute of these looks, kind known."""
-    return {name: float(np.mean([1 / len(choices(name, look.kind)) for look in people])) for name in SCORED}
+    """How often a stranger of the same kind has the value that is asked for, by attribute: the sum of p(value)^2 over
+    the world's own distribution, meant over these looks' kinds."""
+    return {name: float(np.mean([coincidence(name, look.kind) for look in people])) for name in SCORED}
+
+
+def coincidence(attribute: str, kind: str) -> float:
+    """How often two random looks of a kind agree in an attribute."""
+    return sum(share**2 for share in value_odds(attribute, kind).values())
 
 
 def conditionings(base: Backbone, engine: Engine | None, cases: Sequence[LookCase]) -> list[Conditioning]:

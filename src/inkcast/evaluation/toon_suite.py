@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inkcast.cast.character import CharacterId
 from inkcast.evaluation.groups import clustered
 from inkcast.evaluation.intervals import Estimate
 from inkcast.evaluation.judging import Judges, JudgeScorer
-from inkcast.evaluation.matching import SCORED, Case, Matched, match
+from inkcast.evaluation.matching import SCORED, Case, Matched, match, member_accuracy
 from inkcast.evaluation.oracle import OracleReader, SceneReading
 from inkcast.evaluation.people import ToonPeople
 from inkcast.evaluation.suites import Commission, Picture, Seen, Suite
 from inkcast.evaluation.toon_base import Eyes
-from inkcast.evaluation.toon_looks import LookCase, character_of, look_cases
+from inkcast.evaluation.toon_looks import LookCase, chance, character_of, look_cases
 from inkcast.toon.world import Look
 from inkcast.vision.clip import ClipVision, ToonJudge
 from inkcast.vision.detector import ToonDetector
@@ -63,7 +64,17 @@ def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuit
         )
         for key, case in cases.items()
     )
-    return ToonSuite(Suite(name, commissions, about), cases)
+    return ToonSuite(Suite(name, commissions, about, {key: looks_chance(case) for key, case in cases.items()}), cases)
+
+
+def looks_chance(case: LookCase) -> dict[str, float]:
+    """What strangers of the cast's kinds would have of its looks: by attribute, of all, of the face's."""
+    guesses = chance(case.cast)
+    means = {
+        "looks": float(np.mean(list(guesses.values()))),
+        "face_looks": float(np.mean([guesses[n] for n in OF_FACE])),
+    }
+    return means | {LOOK + name: guess for name, guess in guesses.items()}
 
 
 def toon_judges(eyes: Eyes) -> Judges:
@@ -87,11 +98,19 @@ class ToonScorer:
         stacked = np.stack(pictures)
         matched = match(self.oracle, self.detector, [Case(case.cast) for case in cases], stacked)
         read = zip(cases, matched, self.oracle.scenes(stacked), strict=True)
-        asked = [oracle_scores(*each) for each in read]
+        asked = [(oracle_scores(*each), member_scores(each[0], each[1])) for each in read]
         seen = self.common.score(commissions, pictures)
         return [
-            Seen({**scores, **one.scores}, one.vectors, one.references) for scores, one in zip(asked, seen, strict=True)
+            replace(one, scores={**scores, **one.scores}, members=joined(commission, members, one))
+            for commission, (scores, members), one in zip(commissions, asked, seen, strict=True)
         ]
+
+
+def joined(
+    commission: Commission, members: Sequence[Mapping[str, float]], seen: Seen
+) -> dict[CharacterId, Mapping[str, float]]:
+    """What the oracle reads of each member, and what the common metrics say of it."""
+    return {one.id: {**own, **seen.members.get(one.id, {})} for one, own in zip(commission.cast, members, strict=True)}
 
 
 def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict[str, float]:
@@ -108,14 +127,29 @@ def oracle_scores(case: LookCase, matched: Matched, scene: SceneReading) -> dict
         "action": matched.acting(case.action),
         "pose_copied": math.nan if case.action == REFERENCE_POSE else matched.acting(REFERENCE_POSE),
     }
-    for name in SCORED:
-        right = [
-            reading is not None and reading.word(name) == getattr(look, name)
-            for look, reading in zip(case.cast, matched.readings, strict=True)
-        ]
-        scores[LOOK + name] = float(np.mean(right))
-    of_face = [scores[LOOK + name] for name in OF_FACE]
-    return {**scores, "face_looks": float(np.mean(of_face))}
+    members = member_scores(case, matched)
+    for name in (*(LOOK + name for name in SCORED), "face_looks"):
+        scores[name] = float(np.mean([member[name] for member in members]))
+    return scores
+
+
+def member_scores(case: LookCase, matched: Matched) -> list[dict[str, float]]:
+    """`oracle_scores` of each member alone, but for what is asked of whole pictures."""
+    found = []
+    for k, (look, reading) in enumerate(zip(case.cast, matched.readings, strict=True)):
+        swapped, asked = matched.member_swaps(k)
+        right = {name: float(reading is not None and reading.word(name) == getattr(look, name)) for name in SCORED}
+        found.append(
+            {
+                "found": float(reading is not None),
+                "looks": member_accuracy(look, reading),
+                "face_looks": float(np.mean([right[name] for name in OF_FACE])),
+                "swap_rate": swapped / asked if asked else math.nan,
+                "action": float(reading is not None and reading.word("action") == case.action),
+                **{LOOK + name: value for name, value in right.items()},
+            }
+        )
+    return found
 
 
 def by_trait(

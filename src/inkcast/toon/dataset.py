@@ -40,6 +40,7 @@ _POOLS = {
     "close-up": ("standing", "waving", "cheering"),
 }
 _JOINT = {"shaking hands": 0.215, "hugging": 0.125, "passing a ball": 0.20}  # half the distance, in picture widths
+_ADORNED = 0.75
 _STAR_COUNT = 320
 _STAR_SEED = 20_240_601
 
@@ -52,11 +53,20 @@ def sample_look(rng: np.random.Generator, split: Split = "train", kind: str | No
     """A random look whose hash lies in `split`."""
     while True:
         chosen = kind or _one(rng, KINDS)
-        accessory = _one(rng, choices("accessory")) if rng.random() < 0.75 else "none"
+        accessory = _one(rng, choices("accessory")) if rng.random() < _ADORNED else "none"
         values = [_one(rng, choices(a, chosen)) for a in ATTRIBUTES[1:-1]]
         look = Look(**dict(zip(ATTRIBUTES, (chosen, *values, accessory), strict=True)))
         if split_of(look) == split:
             return look
+
+
+def value_odds(attribute: str, kind: str) -> Mapping[str, float]:
+    """How likely each value of an attribute is in a `sample_look` of this kind."""
+    values = choices(attribute, kind)
+    share = 1 / len(values)
+    if attribute != "accessory":
+        return dict.fromkeys(values, share)
+    return {value: _ADORNED * share + (1 - _ADORNED) * (value == "none") for value in values}
 
 
 def sample_thing(rng: np.random.Generator, split: Split = "train", kind: str | None = None) -> Thing:

@@ -1,4 +1,5 @@
-"""Who is drawn in an experiment: usual casts, look-alikes, everybody doing something, every kind and skin tone."""
+"""Who is drawn in an experiment: usual casts, look-alikes, everybody doing something, blocks of every kind and
+skin tone."""
 
 from __future__ import annotations
 
@@ -55,17 +56,24 @@ def face_cases(lab: Lab) -> Mapping[str, LookCase]:
 
 
 def kind_cases(lab: Lab) -> Mapping[str, LookCase]:
-    """One character each: girls and boys of every skin tone in turn with creatures of every kind."""
+    """One character each, in blocks of equal action, place and seed: every skin tone once, as girls and boys by turns,
+    and every kind of creature once. Keys are "block/tone" and "block/kind"."""
     cases = {}
-    for k, case in enumerate(look_cases(lab.count, 1, lab.seed)):
-        rng, half = np.random.default_rng([lab.seed, case.seed]), k // 2
-        skin = tuple(SKINS)[half // 2 % len(SKINS)]
-        wanted = HUMANS[half % 2] if k % 2 else CREATURES[half % len(CREATURES)]
-        cases[f"1/{k}"] = replace(case, cast=(_look(rng, wanted, skin),))
+    for block, case in enumerate(look_cases(lab.count, 1, lab.seed)):
+        asked = {**{tone: HUMANS[block % len(HUMANS)] for tone in SKINS}, **{kind: kind for kind in CREATURES}}
+        for number, (name, kind) in enumerate(asked.items()):
+            rng = np.random.default_rng([lab.seed, 5, block, number])
+            cases[f"{block}/{name}"] = replace(case, cast=(_look(rng, kind, name),))
     return cases
 
 
+def single_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """One character each, as the suite `toon` draws them."""
+    return {f"1/{k}": case for k, case in enumerate(look_cases(lab.count, 1, lab.seed))}
+
+
 def _look(rng: np.random.Generator, kind: str, skin: str) -> Look:
+    """Somebody of the kind; of girls and boys one with this skin."""
     while True:
         look = sample_look(rng, "test", kind)
         if not look.human or look.body == skin:

@@ -12,8 +12,16 @@ from inkcast.engines.engine import Engine
 from inkcast.engines.stable_identity.learn import Learning
 from inkcast.errors import UsageError
 from inkcast.evaluation.evidence import lab as labs
-from inkcast.evaluation.evidence.casts import action_cases, face_cases, kind_cases, look_alikes, usual_cases
+from inkcast.evaluation.evidence.casts import (
+    action_cases,
+    face_cases,
+    kind_cases,
+    look_alikes,
+    single_cases,
+    usual_cases,
+)
 from inkcast.evaluation.evidence.lab import Lab
+from inkcast.evaluation.suites import PLAIN
 from inkcast.evaluation.toon_looks import LookCase
 
 SD_LIKE = "like SD 2.1"
@@ -48,7 +56,11 @@ class Arm:
 
 @dataclass(frozen=True)
 class Claim:
-    """`says` is what the paper shows; `chief` the metrics that decide, in the order of the table."""
+    """`says` is what the paper shows; `chief` the metrics that decide, in the order of the table.
+
+    Pictures are compared one by one with those of the last arm, or of `against`. `count` is how many are drawn where
+    nothing is asked. `truth` shows the oracle also the drawn world's own pictures: what could be reached.
+    """
 
     name: str
     paper: str
@@ -57,6 +69,13 @@ class Claim:
     cases: Cases = usual_cases
     chief: tuple[str, ...] = ("looks", "swap_rate", "place", "action")
     kind: Literal["drawn", "routing", "parameters"] = "drawn"
+    count: int = 64
+    against: str = ""
+    truth: bool = False
+
+    def sized(self, lab: Lab) -> Lab:
+        """The lab with as many pictures as this claim asks for, where it leaves that open."""
+        return lab if lab.count else replace(lab, count=self.count)
 
 
 def _any_story(name: str, options: Options) -> Arm:
@@ -109,6 +128,7 @@ def _other_base() -> Arm:
 
 
 USUAL = _story_maker("StoryMaker")
+IP_ADAPTER = Arm("ip-adapter", labs.ip_adapter, "ip-adapter", "ip-adapter-toon", "recipes/ip-adapter-toon.toml")
 ANY_STORY = "AnyStory, arXiv 2501.09503"
 STORY_MAKER = "StoryMaker, arXiv 2409.12576"
 STABLE = "StableIdentity, arXiv 2401.15975"
@@ -227,10 +247,26 @@ CLAIMS: tuple[Claim, ...] = (
         (
             _router("any-story", "refined"),
             replace(USUAL, name="story-maker"),
-            Arm("ip-adapter", labs.ip_adapter, "ip-adapter", "ip-adapter-toon", "recipes/ip-adapter-toon.toml"),
+            IP_ADAPTER,
         ),
         kind_cases,
         ("looks", "found"),
+        count=24,
+        truth=True,
+    ),
+    Claim(
+        "obedience",
+        f"{ANY_STORY}, section 1; {STORY_MAKER}, Table 1",
+        "A cast costs little of what the words ask for: place and action are drawn as by words alone.",
+        (
+            _router("any-story", "refined"),
+            replace(USUAL, name="story-maker"),
+            IP_ADAPTER,
+        ),
+        single_cases,
+        ("place", "action"),
+        count=500,
+        against=PLAIN,
     ),
 )
 

@@ -11,10 +11,11 @@ import numpy as np
 from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 
+from inkcast.evaluation.evidence.bias import traits
 from inkcast.evaluation.evidence.claims import Claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
-from inkcast.evaluation.evidence.painters import painters, ready
+from inkcast.evaluation.evidence.painters import TRUE, painters, ready
 from inkcast.evaluation.groups import differences, sections
 from inkcast.evaluation.judging import JudgeScorer
 from inkcast.evaluation.results import Results
@@ -22,11 +23,12 @@ from inkcast.evaluation.running import run_suite
 from inkcast.evaluation.suites import PLAIN, read
 from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_report import with_references
-from inkcast.evaluation.toon_suite import ToonScorer, by_trait, case_suite, toon_judges
+from inkcast.evaluation.toon_suite import ToonScorer, case_suite, toon_judges
 from inkcast.events import Report, unheard
 from inkcast.images import save_png
 
 COLUMNS = 8
+SPOKEN = {PLAIN: "words alone"}
 
 
 def draw_claim(
@@ -49,9 +51,6 @@ def draw_claim(
         **lacking,
     }
 
-    def traits(seen: Any) -> Any:
-        return by_trait(chosen.cases, chosen.suite.commissions, seen)
-
     results = run_suite(
         chosen.suite,
         painters(claim, lab),
@@ -60,15 +59,15 @@ def draw_claim(
         facts,
         overwrite=overwrite,
         report=report,
-        extra=traits if claim.name == "bias" else None,
+        extra=(lambda seen: traits(chosen.cases, chosen.suite.commissions, seen)) if claim.name == "bias" else None,
     )
     save_png(Image.fromarray(figure(results, chosen.cases)), out / "figure.png")
     return Outcome(rows(claim, results), lacking)
 
 
 def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
-    """The chief metrics of every section and arm, and by how much the arms differ from the last one where they drew the
-    same prompts from the same seeds; of the bias check the means by trait as well."""
+    """The chief metrics of every section and arm, and by how much the arms differ from the last one, or from the one
+    that the claim names, where they drew the same prompts from the same seeds; of the bias check the means by trait."""
     found = [
         Row(section, painter, metric, row[metric])
         for section, table in results.tables.items()
@@ -88,15 +87,15 @@ def rows(claim: Claim, results: Results) -> tuple[Row, ...]:
 
 
 def compared(claim: Claim, results: Results) -> list[Row]:
-    """Each arm less the last one, picture by picture."""
-    arms = [one for one in results.shown if one.name != PLAIN]
+    """Each arm less the one they are held against, picture by picture."""
+    arms = [one for one in results.shown if one.name not in (PLAIN, TRUE)]
+    base = next((one for one in results.shown if one.name == claim.against), arms[-1])
     found = []
     for section, places in sections(results.suite.commissions).items():
         commissions = [results.suite.commissions[k] for k in places]
-        last = [arms[-1].seen[k] for k in places] if arms else []
-        for arm in arms[:-1]:
-            less = differences(commissions, [arm.seen[k] for k in places], last)
-            where = f"{section}, less {arms[-1].name}"
+        for arm in [one for one in arms if one is not base]:
+            less = differences(commissions, [arm.seen[k] for k in places], [base.seen[k] for k in places])
+            where = f"{section}, less {SPOKEN.get(base.name, base.name)}"
             found += [
                 Row(where, arm.name, metric, less[metric])
                 for metric in claim.chief

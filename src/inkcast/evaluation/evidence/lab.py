@@ -42,15 +42,15 @@ SEED = 0
 class Lab:
     """A base, where training left its runs, and how much is drawn.
 
-    `count` pictures of each number of people; a face is learned in `learning_steps`. `untrained` takes fresh parts for
-    every engine: the figures then say nothing, but everything runs. `other_base` is of family sd. Learned faces are
-    kept in the folder `faces`, where one is given.
+    `count` pictures of each sort that a claim asks for (0: as many as the claim itself says); a face is learned in
+    `learning_steps`. `untrained` takes fresh parts for every engine: the figures then say nothing, but everything runs.
+    `other_base` is of family sd. Learned faces are kept in the folder `faces`, where one is given.
     """
 
     base: Backbone
     runs: Path = Path("runs")
     untrained: bool = False
-    count: int = 64
+    count: int = 0
     seed: int = 20_000
     batching: Batching = field(default_factory=Batching)
     learning_steps: int = 500

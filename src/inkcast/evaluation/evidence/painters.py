@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
+from inkcast import __version__
 from inkcast.evaluation.evidence.claims import Arm, Claim
 from inkcast.evaluation.evidence.lab import Lab
-from inkcast.evaluation.suites import PLAIN, BasePainter, Commission, Picture
+from inkcast.evaluation.suites import PLAIN, BasePainter, Commission, Painter, Picture
+from inkcast.evaluation.toon_looks import LookCase
+from inkcast.toon.dataset import sample_scene
+from inkcast.toon.renderer import render
+from inkcast.toon.world import Scene
+
+TRUE = "true pictures"
 
 
 @dataclass(frozen=True)
@@ -32,10 +41,36 @@ class ArmPainter:
         return self.inner.paint(commissions)
 
 
-def painters(claim: Claim, lab: Lab) -> Iterator[ArmPainter]:
-    """Words alone first, then each arm that lacks nothing, made when its turn comes."""
+@dataclass(frozen=True)
+class TruePainter:
+    """The drawn world itself, showing each case's cast from the front by day: the oracle's own limits."""
+
+    cases: Mapping[str, LookCase]
+    side: int
+    name: str = TRUE
+    group: int = 16
+
+    @property
+    def digest(self) -> str:
+        return f"{__version__}, {self.side} px"
+
+    def paint(self, commissions: Sequence[Commission]) -> list[Picture]:
+        return [render(self.scene(self.cases[one.key]), self.side).image for one in commissions]
+
+    def scene(self, case: LookCase) -> Scene:
+        rng = np.random.default_rng(case.seed)
+        scene = sample_scene(rng, actors=case.cast, style="flat", place=case.place, shot="wide", action=case.action)
+        actors = tuple(replace(actor, view="front") for actor in scene.actors)
+        return replace(scene, actors=actors, time="day", weather="clear")
+
+
+def painters(claim: Claim, lab: Lab) -> Iterator[Painter]:
+    """Words alone first, the true pictures where the claim wants them, then each arm that lacks nothing, made when its
+    turn comes."""
     learning = json.dumps(asdict(lab.learning), sort_keys=True)
     yield ArmPainter(PLAIN, BasePainter(lab.base, None, lab.batching), "")
+    if claim.truth:
+        yield TruePainter(claim.cases(lab), lab.base.side)
     for arm in ready(claim, lab):
         engine = arm.make(lab, arm.weights(lab))
         yield ArmPainter(arm.name, BasePainter(getattr(engine, "base", lab.base), engine, lab.batching), learning)

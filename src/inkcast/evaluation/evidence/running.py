@@ -58,7 +58,8 @@ def _state(need: str) -> str:
     return f"needs weights: {need}" if need else "ready"
 
 
-def try_claim(claim: Claim, lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool, report: Report) -> Outcome:
+def try_claim(claim: Claim, open_lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool, report: Report) -> Outcome:
+    lab = claim.sized(open_lab)
     if claim.kind == "parameters":
         return count_parameters(claim, out)
     lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
