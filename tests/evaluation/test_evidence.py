@@ -29,7 +29,7 @@ from inkcast.evaluation.evidence.bias import APART, tones_apart
 from inkcast.evaluation.evidence.casts import face_cases, kind_cases, look_alikes
 from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
 from inkcast.evaluation.evidence.lab import Lab
-from inkcast.evaluation.evidence.painters import TRUE, painters
+from inkcast.evaluation.evidence.painters import TRUE, TruePainter, painters
 from inkcast.evaluation.evidence.running import gather_evidence, listing
 from inkcast.evaluation.suites import BasePainter, Commission, Seen
 from inkcast.evaluation.toon_base import Eyes
@@ -166,6 +166,9 @@ def test_the_true_pictures_are_what_the_oracle_can_reach(lab: Lab) -> None:
     assert share(drawn[place]) > share(drawn[0]) + 0.01, "the skin that is asked for"
     scene = true.scene(next(iter(cases.values())))  # type: ignore[attr-defined]
     assert (scene.actors[0].view, scene.time, scene.weather) == ("front", "day", "clear")
+    assert true.digest == TruePainter(cases, lab.base.side).digest
+    moved = {key: replace(case, place="moon") for key, case in cases.items()}
+    assert len({true.digest, TruePainter(cases, 32).digest, TruePainter(moved, lab.base.side).digest}) == 3
 
 
 def test_table_one_is_the_papers(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:

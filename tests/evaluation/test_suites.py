@@ -215,6 +215,17 @@ def test_bars_reach_as_far_as_their_means() -> None:
     assert bars({}, "x") == ""
 
 
+def test_names_and_numbers_fit_beside_their_bars() -> None:
+    """In DejaVu Sans, the widest of the usual fonts, where a digit takes 8.3 px."""
+    name, counts = "without poses in training", Estimate(100.0, 99.5, 100.0, 9)
+    drawn = bars({name: counts}, "OCCM")
+    width = int(re.findall(r'width="(\d+)" height', drawn)[0])
+    (end, start), text = re.findall(r'<text x="(\d+)"', drawn), str(counts)
+    assert int(end) >= 7.7 * len(name)
+    digits = sum(letter.isdigit() for letter in text)
+    assert int(start) + 8.3 * digits + 4.8 * (len(text) - digits) <= width
+
+
 def test_raters_do_not_see_who_drew(tmp_path: Path) -> None:
     run(tmp_path, *both(), pairs=4)
     page, key = (tmp_path / "pairs.html").read_text(), json.loads((tmp_path / "pairs.json").read_text())

@@ -14,7 +14,7 @@ from inkcast.evaluation.intervals import Estimate
 from inkcast.images import open_picture
 
 COLOURS = ("#8a8f98", "#2f6fb0", "#c8553d", "#3f8f5f", "#8a5fb0", "#b08a2f")
-_LABEL, _BAR, _ROW, _NUMBER = 130, 300, 22, 150
+_LABEL, _BAR, _ROW, _NUMBER, _LETTER = 130, 240, 22, 220, 8
 
 
 def bars(estimates: Mapping[str, Estimate], caption: str, chance: float | None = None) -> str:
@@ -36,10 +36,11 @@ def bars_svg(estimates: Mapping[str, Estimate], caption: str, chance: float | No
     low = min(0.0, *(one.low for one in known.values()))
     high = max(1e-9, *(one.high for one in known.values()))
     high = 1.0 if 0.3 < high <= 1 else high
-    width, height = _LABEL + _BAR + _NUMBER, _ROW * len(known) + 8
+    label = max(_LABEL, _LETTER * max(map(len, known)) + 8)
+    width, height = label + _BAR + _NUMBER, _ROW * len(known) + 8
 
     def x(value: float) -> float:
-        return _LABEL + (value - low) / (high - low) * _BAR
+        return label + (value - low) / (high - low) * _BAR
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
@@ -50,10 +51,10 @@ def bars_svg(estimates: Mapping[str, Estimate], caption: str, chance: float | No
         start, end = sorted((x(0.0), x(one.mean)))
         middle = y + _ROW / 2 - 2
         parts += [
-            f'<text x="{_LABEL - 8}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(name)}</text>',
+            f'<text x="{label - 8}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(name)}</text>',
             f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 0.5):.1f}" height="{_ROW - 6}" fill="{colour}"/>',
             f'<path d="M{x(one.low):.1f} {middle:.1f}H{x(one.high):.1f}" stroke="#111" stroke-width="1.5"/>',
-            f'<text x="{_LABEL + _BAR + 10}" y="{middle + 4:.1f}">{html.escape(str(one))}</text>',
+            f'<text x="{label + _BAR + 10}" y="{middle + 4:.1f}">{html.escape(str(one))}</text>',
         ]
     parts.append(f'<path d="M{x(0.0):.1f} 0V{height}" stroke="#111"/>')
     if chance is not None and low <= chance <= high:
