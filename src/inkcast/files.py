@@ -142,6 +142,19 @@ def beside(target: Path, suffix: str = "") -> Path:
     return target.parent / f"{TEMPORARY}{secrets.token_hex(8)}{suffix if len(suffix) < 16 else ''}"
 
 
+def keep_newest(folder: Path, count: int, *, besides: Path) -> None:
+    """Removes all files of `folder` but `besides` and the `count` that were written last, whole or not."""
+    written = []
+    for path in folder.iterdir():
+        try:
+            if path != besides and path.is_file():
+                written.append((path.stat().st_mtime_ns, path))
+        except FileNotFoundError:  # another process renamed or removed it
+            continue
+    for _, path in sorted(written, reverse=True)[count:]:
+        path.unlink(missing_ok=True)
+
+
 def _carry_over(old: Path, new: Path, owned: Sequence[str]) -> None:
     for entry in old.iterdir() if old.is_dir() else ():
         if any(fnmatch(entry.name, pattern) for pattern in owned) or (new / entry.name).exists():

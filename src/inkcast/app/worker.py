@@ -115,12 +115,10 @@ class Worker:
         self._report(f"{job.kind} {job.id}: {state}" + (f": {error}" if error else ""))
 
     def _made(self, job: JobRow, watch: Watch) -> DrawingWork | LearningWork:
+        owner, home = User(job.owner, ""), self._studio.folder(job.owner)
         if job.kind == "learn":
-            folder = self._studio.home / "learning"
-            return LearningWork(
-                self._store, job, self._easels, watch, lambda owner: self._studio.library(User(owner, "")), folder
-            )
-        shelf = LibraryShelf(lambda: nullcontext(self._studio.library(User(job.owner, ""))))
+            return LearningWork(self._store, job, self._easels, watch, self._studio.library(owner), home)
+        shelf = LibraryShelf(lambda: nullcontext(self._studio.library(owner)), home)
         return DrawingWork(self._store, job, self._easels, watch, shelf)
 
     def _settle(self, job: JobRow, state: str, error: str, delay: float) -> None:

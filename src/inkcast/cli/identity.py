@@ -10,7 +10,7 @@ import typer
 from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
 
 if TYPE_CHECKING:
-    from inkcast.cast.character import Character
+    from inkcast.cast.character import Character, Identity
     from inkcast.sdxl.backbone import Backbone
 
 Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: 1e-5, on toon 1e-4.")]
@@ -51,17 +51,20 @@ def learn(
     loaded = _base(base, device, dtype)
     learning = Learning(steps=steps, rate=rate, alpha=alpha, side=side, seed=seed, checkpointing=low_memory)
     shelf = HomeShelf()
-    with showing_progress() as report:
-        engine = load_engine(loaded, learning=learning, report=report)
-        file = shelf.file(person, engine.digest)
-        identity = engine.learn(person, checkpoint=file.with_suffix(".learning.safetensors"), resume=resume)
-    if images:
-        shelf.keep(person, identity)
-    else:
+
+    def keep(identity: Identity) -> None:
         from inkcast.cast.store import open_library
 
-        with open_library() as library:
-            library.save_identity(person, identity)
+        if images:
+            shelf.keep(person, identity)
+        else:
+            with open_library() as library:
+                library.save_identity(person, identity)
+
+    with showing_progress() as report:
+        engine = load_engine(loaded, learning=learning, report=report)
+        checkpoint = shelf.unfinished(engine.run_of(person))
+        identity = engine.learn(person, checkpoint=checkpoint, resume=resume, keep=keep)
     if out is not None:
         save_identity(identity, out)
     typer.echo(f"learned {person.name} for {base}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.names import name_key
+from inkcast.cast.usual import usual_library
 from inkcast.drawing.panel_settings import lenders
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.record import library_versions
@@ -22,6 +23,7 @@ from inkcast.events import Note, Progress, Report
 if TYPE_CHECKING:
     from inkcast.cast.store import CastLibrary
     from inkcast.drawing.easel import Easel
+    from inkcast.engines.engine import Engine
     from inkcast.sdxl.backbone import Backbone
 
 LIBRARY_ID = re.compile("[0-9a-f]{32}")
@@ -35,22 +37,26 @@ class Shelf(Protocol):
 
     def keep(self, character: Character, easel: Easel, identity: Identity, report: Report) -> None: ...
 
-
-def usual_library() -> AbstractContextManager[CastLibrary] | None:
-    """The one that the settings name, if there is one."""
-    from inkcast.cast.store import library_exists, open_library
-
-    return open_library() if library_exists() else None
+    def served(self, engine: Engine) -> Engine:
+        """The engine; one that keeps by itself what it makes, keeping it here."""
+        ...
 
 
 @dataclass(frozen=True)
 class LibraryShelf:
     """A cast library: an identity fits whoever has just those references, as those weights and this machine made it.
 
-    Whoever is not in the library is encoded for every comic; stable-identity keeps the faces it learned by itself.
+    Whoever is not in the library is encoded for every comic; stable-identity keeps the faces it learned by itself, in
+    `home` if that is given.
     """
 
     opened: Callable[[], AbstractContextManager[CastLibrary] | None] = usual_library
+    home: Path | None = None
+
+    def served(self, engine: Engine) -> Engine:
+        from inkcast.engines.engine import Keeping
+
+        return engine.keeping(self.home, self.opened) if self.home and isinstance(engine, Keeping) else engine
 
     def find(self, character: Character, easel: Easel, report: Report) -> Identity | None:
         """None of one that is damaged: `report` hears of it, and it will be made anew."""
@@ -96,12 +102,13 @@ def enrol(
     lent = {name_key(name) for panel in plan for name in lenders(panel.prompt.settings, easel.drawing.engine)}
     needed = [one for one in cast if one.id in shown or lent & {name_key(name) for name in (one.name, *one.aliases)}]
     introduce(easel.engine, needed)
+    engine = easel.engine if shelf is None else shelf.served(easel.engine)
     identities = {}
     for number, character in enumerate(needed):
         report(Progress("cast", number, len(needed)))
         identity = None if shelf is None else shelf.find(character, easel, report)
         if identity is None:
-            identity = easel.engine.encode(character)
+            identity = engine.encode(character)
             if shelf is not None:
                 shelf.keep(character, easel, identity, report)
         identities[character.id] = identity

@@ -7,9 +7,10 @@ A method comes down to what the text encoders read (`Conditioning.prompt`) and w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -26,6 +27,8 @@ from inkcast.story.script import Box
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from inkcast.cast.store import CastLibrary
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,15 @@ class Meeting(Protocol):
     """What an engine offers beside `Engine` whose panels may name anybody of the cast."""
 
     def meet(self, character: Character) -> None: ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """What an engine offers beside `Engine` that keeps by itself what it made of characters, since that took long."""
+
+    def keeping(self, home: Path, library: Callable[[], AbstractContextManager[CastLibrary] | None]) -> Engine:
+        """The same engine, which keeps it in another home folder and library."""
+        ...
 
 
 def introduce(engine: Engine, cast: Iterable[Character]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from inkcast.errors import WeightsError
@@ -39,6 +40,25 @@ def load_loras(base: Backbone, files: Sequence[tuple[Path, float]]) -> tuple[str
     if names:
         base.pipeline.set_adapters(names, adapter_weights=[scale for _, scale in files])
     return tuple(digests)
+
+
+def loaded_loras(base: Backbone) -> str:
+    """A digest of the LoRAs in the base's UNet and text encoders, with their scales; empty where there is none."""
+    parts = [part for part in (base.unet, *base.text_encoders) if getattr(part, "peft_config", None)]
+    if not parts:
+        return ""
+    from peft.tuners.lora import LoraLayer
+
+    whole = hashlib.sha256()
+    layers: list[tuple[str, Any]] = [named for part in parts for named in part.named_modules()]
+    for name, layer in layers:
+        for adapter in layer.active_adapters if isinstance(layer, LoraLayer) else ():
+            whole.update(f"{name} {layer.scaling.get(adapter)}".encode())
+            for half in (layer.lora_A, layer.lora_B):
+                if adapter in half:
+                    weight = half[adapter].weight.detach().cpu().contiguous()
+                    whole.update(weight.view(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
 
 
 def _checked(file: Path) -> str:

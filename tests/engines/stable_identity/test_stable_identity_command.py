@@ -20,6 +20,7 @@ from inkcast.cli.inputs import gather_cast
 from inkcast.engines.identity import load_identity
 from inkcast.engines.stable_identity import engine as module
 from inkcast.engines.stable_identity.gallery import read_gallery
+from inkcast.engines.stable_identity.learn import Learner
 from inkcast.engines.stable_identity.weights import HomeShelf, family_of, gallery_folder
 from inkcast.errors import CastError, WeightsError
 
@@ -66,6 +67,29 @@ def test_a_face_of_the_library_is_kept_in_it(tiny_base_folder: Path, tmp_path: P
     assert found is not None
     assert found.weights_digest == stored.weights_digest
     assert HomeShelf().find(ann, "f" * 64, "sdxl") is None
+
+
+def test_a_face_that_was_stopped_is_gone_on_with_where_that_is_asked_for(
+    tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    advance = Learner.advance
+
+    def stopped(learner: Learner) -> float:
+        taken.append(learner.step)
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        return advance(learner)
+
+    monkeypatch.setattr(Learner, "advance", stopped)
+    picture().save(tmp_path / "ann.png")
+    learn = ("identity", "learn", "Ann", tmp_path / "ann.png", "--base", tiny_base_folder, *OPTIONS[2:], "--steps", "4")
+    assert run(*learn)[0] == 130
+    assert run(*learn, "--resume")[0] == 0
+    assert taken == [0, 1, 2, 2, 3]
+    assert list((tmp_path / "home" / "learning").iterdir()) == []
+    assert run(*learn)[0] == 0
+    assert taken[5:] == [0, 1, 2, 3]
 
 
 def test_imported_words_are_found_for_their_family() -> None:

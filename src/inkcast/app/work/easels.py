@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inkcast.drawing.choices import Drawing
-from inkcast.events import Report
+from inkcast.events import Report, unheard
 
 if TYPE_CHECKING:
     from inkcast.app.work.previews import LatentColours
@@ -28,19 +28,24 @@ class Easels(Protocol):
 
 @dataclass
 class LoadedEasels:
-    """Loads what is not loaded yet. Another choice of style, steps or seed loads nothing anew."""
+    """Loads what is not loaded yet. Another choice of style, steps or seed loads nothing anew.
+
+    What is loaded outlives the job that it was loaded for: it reports to whoever asked last.
+    """
 
     _loaded: dict[tuple[Any, ...], tuple[BaseEasel, LatentColours]] = field(default_factory=dict)
+    _report: Report = unheard
 
     def get(self, drawing: Drawing, report: Report, glimpse: Callable[[bytes], None]) -> Easel:
         from inkcast.app.work.previews import fit_colours
         from inkcast.drawing.easel import open_easel
 
+        self._report = report
         key = (drawing.base, drawing.engine, drawing.device, drawing.dtype, drawing.low_vram, drawing.loras)
         if key not in self._loaded:
             if len(self._loaded) >= KEPT:
                 self.free()
-            easel = open_easel(drawing, report)
+            easel = open_easel(drawing, lambda event: self._report(event))
             self._loaded[key] = easel, fit_colours(easel.base)
         easel, colours = self._loaded[key]
         # Maps of who acted where come with any-story alone; saving them does not change the picture.

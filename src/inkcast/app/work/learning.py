@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,15 @@ ENGINE = "stable-identity"
 
 @dataclass
 class LearningWork:
-    """`checkpoints` is a folder: a face that was paused goes on there, on machines that share it."""
+    """Into the owner's library. `home` is their folder: a face that was stopped goes on from there, on machines that
+    share it."""
 
     store: AppStore
     job: JobRow
     easels: Easels
     watch: Watch
-    library: Callable[[str], CastLibrary]
-    checkpoints: Path
+    library: CastLibrary
+    home: Path
     _lean: bool = False  # memory ran out: less is kept of each step
 
     def learn(self) -> str:
@@ -57,6 +58,7 @@ class LearningWork:
 
     def _learn(self) -> str:
         from inkcast.engines.stable_identity.engine import StableIdentity
+        from inkcast.engines.stable_identity.weights import HomeShelf
 
         task = load_task(self.job.kind, self.job.task)
         assert isinstance(task, LearnIdentity)
@@ -68,11 +70,10 @@ class LearningWork:
         loaded = easel.engine
         learning = replace(loaded.learning, steps=task.steps, checkpointing=self._lean or loaded.learning.checkpointing)
         engine = StableIdentity(loaded.base, loaded.eyes, fame=loaded.fame, learning=learning, report=self.watch.hear)
-        self.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.watch.tell(stage="learn")
-        checkpoint = self.checkpoints / f"{self.job.id}.safetensors"
-        identity = engine.learn(person, checkpoint=checkpoint, resume=checkpoint.is_file())
-        self.library(self.job.owner).save_identity(person, identity)
+        checkpoint = HomeShelf(home=self.home).unfinished(engine.run_of(person))
+        keep = partial(self.library.save_identity, person)
+        identity = engine.learn(person, checkpoint=checkpoint, resume=True, insist=False, keep=keep)
         return str(identity.weights_digest)
 
     def close(self) -> None:

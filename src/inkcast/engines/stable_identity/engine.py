@@ -6,10 +6,13 @@ Drawing is the plain base's: only what the text encoders read differs. Learning 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,6 +20,7 @@ from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cast.identities import references_digest
+from inkcast.cast.usual import usual_library
 from inkcast.engines.close_ups import close_ups
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
@@ -26,13 +30,17 @@ from inkcast.engines.stable_identity.sight import Eyes
 from inkcast.engines.stable_identity.views import material
 from inkcast.engines.stable_identity.weights import NAME, HomeShelf, Shelf, family_of, find_eyes, gallery_folder
 from inkcast.engines.stable_identity.words import Vectors, mark, pieces, spoken
-from inkcast.errors import EngineError, TrainingError
+from inkcast.errors import EngineError, TrainingError, WeightsError
 from inkcast.events import Note, Progress, Report, unheard
 from inkcast.files import shown
 from inkcast.sdxl.attention import AttentionMemory
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.layers import project_text
+from inkcast.sdxl.loras import loaded_loras
 from inkcast.sdxl.prompts import PromptEmbeds, encode_prompt
+
+if TYPE_CHECKING:
+    from inkcast.cast.store import CastLibrary
 
 ENCODERS = ("text_encoder", "text_encoder_2")  # an identity's tensors, as diffusers names a pipeline's parts
 
@@ -69,35 +77,82 @@ class StableIdentity:
     def encode(self, character: Character) -> Identity:
         """The words learned before for just these references, else those imported, else learned now: minutes.
 
-        `text_encoder` and, on SDXL, `text_encoder_2`: [1, 2, channels].
+        A learning that was stopped goes on. `text_encoder` and, on SDXL, `text_encoder_2`: [1, 2, channels].
         """
-        known = self.shelf.find(character, self.digest, self.base.family) if self.shelf is not None else None
+        if self.shelf is None:
+            return self.learn(character)
+        known = self.shelf.find(character, self.digest, self.base.family)
         if known is not None:
             return known
-        identity = self.learn(character)
-        if self.shelf is not None:
-            self.shelf.keep(character, identity)
-        return identity
+        checkpoint = self.shelf.unfinished(self.run_of(character))
+        keep = partial(self.shelf.keep, character)
+        return self.learn(character, checkpoint=checkpoint, resume=True, insist=False, keep=keep)
 
-    def learn(self, character: Character, *, checkpoint: Path | None = None, resume: bool = False) -> Identity:
+    def learn(
+        self,
+        character: Character,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        insist: bool = True,
+        keep: Callable[[Identity], None] = lambda identity: None,
+    ) -> Identity:
         """Learns the face, whether it was learned before or not.
 
         Args:
-            checkpoint: where the state goes when the learning is stopped.
+            checkpoint: where the state goes every few steps, and when the learning is stopped.
             resume: go on from there, exactly as if it had not been stopped.
+            insist: raise where that cannot be; else the face is learned from the first step, with a note.
+            keep: called with what was learned, before `checkpoint` is removed.
 
         Raises:
             EngineError: nothing to learn from, or nothing to see it with.
-            TrainingError: `checkpoint` is of another run.
+            TrainingError: `checkpoint` is of another run, or has more steps than are to be taken.
+            WeightsError: `checkpoint` is damaged.
         """
         learner = self._learner(character)
         if checkpoint is not None and resume and checkpoint.is_file():
-            learner.resume(checkpoint)
+            self._go_on(learner, checkpoint, insist, character.name)
         steps = self.learning.steps
         self.report(Progress("learning", learner.step, steps))
         learn(learner, lambda step, _: self.report(Progress("learning", step, steps)), checkpoint)
         tensors = dict(zip(ENCODERS, learner.words(), strict=False))
-        return Identity(self.name, self.digest, tensors)
+        identity = Identity(self.name, self.digest, tensors)
+        try:
+            keep(identity)
+        except BaseException:
+            if checkpoint is not None:
+                learner.save(checkpoint)
+            raise
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        return identity
+
+    def run_of(self, character: Character) -> str:
+        """Names the learning of these references by all that decides the words, but how many steps are taken."""
+        facts = {
+            "weights": self.digest,
+            "loras": loaded_loras(self.base),
+            "dtype": str(self.base.dtype),
+            "references": references_digest(character.references),
+            **self.learning.facts(self.base.family, self.fame),
+        }
+        return json.dumps(facts, sort_keys=True)
+
+    def keeping(self, home: Path, library: Callable[[], AbstractContextManager[CastLibrary] | None]) -> StableIdentity:
+        """The same engine, with the faces of another home folder and library."""
+        other = copy(self)
+        other.shelf = home_shelf(self.base, home, library)
+        return other
+
+    def _go_on(self, learner: Learner, checkpoint: Path, insist: bool, who: str) -> None:
+        try:
+            learner.resume(checkpoint)
+        except (TrainingError, WeightsError) as error:
+            if insist:
+                raise
+            why = "is damaged" if isinstance(error, WeightsError) else "was learned otherwise"
+            self.report(Note(f"what was left of {who}'s learning {why}: learning from the first step"))
 
     def _learner(self, character: Character) -> Learner:
         """Everything that is computed once per face: what the eyes see, the views' latents and masks, the prior."""
@@ -127,8 +182,7 @@ class StableIdentity:
         encoders = self.base.text_encoders
         known = celebrity_priors(encoders, self.base.tokenizers, self.fame.names)
         priors = known if self.learning.prior else tuple(map(no_prior, known))
-        run = f"{self.digest} {references_digest(character.references)}"
-        return Learner(self.base, priors, self.fame, found, self.learning, run)
+        return Learner(self.base, priors, self.fame, found, self.learning, self.run_of(character))
 
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
@@ -175,5 +229,13 @@ class StableIdentity:
 
 def load_engine(base: Backbone, *, learning: Learning | None = None, report: Report = unheard) -> StableIdentity:
     """With the eyes of the base's companion folder, if it has any, and the faces kept in the home folder."""
-    shelf = HomeShelf(None if base.folder is None else gallery_folder(base.folder))
-    return StableIdentity(base, find_eyes(base), learning=learning, shelf=shelf, report=report)
+    return StableIdentity(base, find_eyes(base), learning=learning, shelf=home_shelf(base), report=report)
+
+
+def home_shelf(
+    base: Backbone,
+    home: Path | None = None,
+    library: Callable[[], AbstractContextManager[CastLibrary] | None] = usual_library,
+) -> HomeShelf:
+    """Of a home folder and a cast library, by default the settings', and of the base's gallery."""
+    return HomeShelf(None if base.folder is None else gallery_folder(base.folder), home, library)

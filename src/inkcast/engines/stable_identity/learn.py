@@ -5,8 +5,8 @@ Each step's chance follows from the seed and its number, so a resumed run takes 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,15 +23,16 @@ from inkcast.engines.stable_identity.losses import ALPHA, noised, schedule_of, t
 from inkcast.engines.stable_identity.prior import Fame, Prior
 from inkcast.engines.stable_identity.views import Material
 from inkcast.engines.stable_identity.words import MarkedPrompt, mark, spoken
-from inkcast.errors import EngineError, TrainingError
+from inkcast.errors import EngineError, TrainingError, WeightsError
 from inkcast.files import replacing_file, shown
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.prompts import encode_texts
 
 _LOSS_SCALE = 2.0**12  # float16 alone: gradients of single words vanish in it otherwise
-_RUN, _STEP = "inkcast_learning", "inkcast_step"
-KEPT_EVERY = 25  # steps after which the state is written: a killed process loses no more
+_RUN, _STEP, _CHECKSUM = "inkcast_learning", "inkcast_step", "inkcast_sha256"
+KEPT_EVERY = 50  # steps after which the state is written, on SDXL 0.6 GB: a killed process loses no more
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_OTHER_EYES = 1e-2  # share of the largest feature; machines differ by far less
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Chosen(NamedTuple):
 
 
 class Learner:
-    """One face being learned; `step` steps are done. `run` names what is learned on which base, for `resume`."""
+    """One face being learned; `step` steps are done. `run` names what is learned, where and how, for `resume`."""
 
     def __init__(
         self,
@@ -101,9 +102,10 @@ class Learner:
     ) -> None:
         self.base, self.material, self.learning = base, material, learning
         rate, self.alpha, depth = learning.chosen(base.family, fame)
-        self.run = json.dumps({"run": run, **learning.facts(base.family, fame)}, sort_keys=True)
+        self.run = run
         self.schedule = schedule_of(base)
         self.step = 0
+        self.whole = True
         people = [CharacterId(f"row {row}") for row in range(learning.batch)]
         self.prompts = [[_prompt(base, template, who) for who in people] for template in fame.templates]
         self.people = people
@@ -130,8 +132,10 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), self.learning.clip)
         if not bool(torch.isfinite(norm)):
             raise EngineError(f"learning overflowed at step {self.step + 1}: use --dtype float32 or bfloat16")
+        self.whole = False  # stopped from here to the end, the state is between two steps
         self.optimizer.step()
         self.step += 1
+        self.whole = True
         return float(loss.detach())
 
     def loss(self, number: int) -> Float[Tensor, ""]:
@@ -176,16 +180,34 @@ class Learner:
         tensors = {f"mlp.{name}": x.detach().cpu().contiguous() for name, x in self.encoder.state_dict().items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{number}.{name}": state[name].detach().cpu().contiguous() for name in _MOMENTS}
+        tensors["own"] = self.material.own.detach().cpu().contiguous()
+        facts = {_RUN: self.run, _STEP: str(self.step)}
         with replacing_file(path) as temporary:
-            save_file(tensors, temporary, metadata={_RUN: self.run, _STEP: str(self.step)})
+            save_file(tensors, temporary, metadata={**facts, _CHECKSUM: _checksum(tensors, facts)})
 
     def resume(self, path: Path) -> None:
-        """Raises `TrainingError` if another run (other pictures, base or settings) left the file."""
+        """Goes on where the learner that wrote the file was.
+
+        Raises:
+            TrainingError: another run (other pictures, eyes, base or settings) left it, or it has too many steps.
+            WeightsError: it is damaged.
+        """
         checkpoint = read_checkpoint(path)
         if checkpoint.metadata.get(_RUN) != self.run:
             raise TrainingError(
                 f"{shown(path)} was left by another run: learn with the same pictures, base and settings, or afresh"
             )
+        facts = {name: checkpoint.metadata.get(name, "") for name in (_RUN, _STEP)}
+        if checkpoint.metadata.get(_CHECKSUM) != _checksum(checkpoint.tensors, facts):
+            raise WeightsError(f"{shown(path)} is damaged: learn afresh")
+        step, own = int(facts[_STEP]), self.material.own.cpu()
+        if step > self.learning.steps:
+            raise TrainingError(
+                f"{shown(path)} has {step} steps, not {self.learning.steps} or fewer: take more, or learn afresh"
+            )
+        seen = checkpoint.tensors["own"]
+        if seen.shape != own.shape or float((seen - own).abs().max()) > _OTHER_EYES * float(own.abs().max()):
+            raise TrainingError(f"{shown(path)} was left by a run with another face encoder: learn afresh")
         mlp = {name.removeprefix("mlp."): x for name, x in checkpoint.tensors.items() if name.startswith("mlp.")}
         self.encoder.load_state_dict(mlp)
         moments: dict[int, dict[str, Tensor]] = {}
@@ -194,7 +216,15 @@ class Learner:
                 _, number, moment = name.split(".")
                 moments.setdefault(int(number), {})[moment] = x
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.step = int(checkpoint.metadata[_STEP])
+        self.step = step
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    whole = hashlib.sha256(repr(sorted(facts.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
 
 
 def _prompt(base: Backbone, template: str, who: CharacterId) -> MarkedPrompt:
@@ -205,22 +235,20 @@ def _prompt(base: Backbone, template: str, who: CharacterId) -> MarkedPrompt:
 def learn(learner: Learner, watch: Callable[[int, float], None], checkpoint: Path | None = None) -> None:
     """Takes the steps that are left. `watch` hears of every step (number, loss); what it raises stops the learning.
 
-    When stopped, by that or by Ctrl-C, and every `KEPT_EVERY` steps, the state goes to `checkpoint`; when done, the
-    file is removed.
+    When stopped, by that or by Ctrl-C, and every `KEPT_EVERY` steps, the state goes to `checkpoint`.
     """
     with still(learner.base, learner.learning.checkpointing):
         try:
             while learner.step < learner.learning.steps:
                 loss = learner.advance()
-                if checkpoint is not None and learner.step % KEPT_EVERY == 0:
+                more = learner.step < learner.learning.steps
+                if checkpoint is not None and more and learner.step % KEPT_EVERY == 0:
                     learner.save(checkpoint)
                 watch(learner.step, loss)
         except BaseException:
-            if checkpoint is not None:
+            if checkpoint is not None and learner.whole:
                 learner.save(checkpoint)
             raise
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
 
 
 @contextmanager

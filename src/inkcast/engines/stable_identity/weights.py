@@ -1,27 +1,36 @@
-"""The frozen eyes that a base brings for learning faces, and where learned faces are kept."""
+"""The frozen eyes that a base brings for learning faces, and where faces are kept, learned and half learned."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inkcast.cast.character import Character, Identity
 from inkcast.cast.identities import references_digest
+from inkcast.cast.usual import usual_library
 from inkcast.config import settings
 from inkcast.engines.cutting import find_segmenter
 from inkcast.engines.identity import load_identity, save_identity
 from inkcast.engines.stable_identity.gallery import words_of
 from inkcast.engines.stable_identity.sight import Eyes, ToonEyes, VitEyes
 from inkcast.errors import BaseModelError
+from inkcast.files import keep_newest, reporting
 from inkcast.sdxl.backbone import Backbone
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import ToonFaces
 from inkcast.vision.face_parsing import SegformerParser, ToonFaceParser
 from inkcast.vision.segment import ToonSegmenter
 
+if TYPE_CHECKING:
+    from inkcast.cast.store import CastLibrary
+
 NAME = "stable-identity"
+UNFINISHED = 4  # faces begun and not finished, kept in one place; on SDXL each has some 600 MB
 
 
 def find_eyes(base: Backbone) -> Eyes | None:
@@ -63,22 +72,35 @@ class Shelf(Protocol):
 
     def keep(self, character: Character, identity: Identity) -> None: ...
 
+    def unfinished(self, run: str) -> Path:
+        """The file in which the learning that `run` names goes on after a stop; to be asked when it begins."""
+        ...
+
+
+def unfinished(folder: Path, run: str) -> Path:
+    """A file of `folder` named after the run; of the others there, the newest stay."""
+    with reporting(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{hashlib.sha256(run.encode()).hexdigest()[:32]}.safetensors"
+        keep_newest(folder, UNFINISHED - 1, besides=path)
+    return path
+
 
 @dataclass(frozen=True)
 class HomeShelf:
     """The cast library's identities, learned or imported, files in the home folder for whoever is not in it, and the
-    gallery that came with the base."""
+    gallery that came with the base. `home` and `opened` are the settings' folder and library unless given."""
 
     gallery: Path | None = None
+    home: Path | None = None
+    opened: Callable[[], AbstractContextManager[CastLibrary] | None] = usual_library
 
     def find(self, character: Character, digest: str, family: str) -> Identity | None:
         """What those weights made of just those references, else what was imported for the base's family."""
-        chosen = settings()
         imported: tuple[Identity, ...] = ()
-        if chosen.database_url or chosen.home.is_dir():
-            from inkcast.cast.store import open_library
-
-            with open_library() as library:
+        known_here = self.opened()
+        if known_here is not None:
+            with known_here as library:
                 found = library.identity(character, NAME, digest)
                 imported = library.imported_identities(character.id, NAME)
             if found is not None:
@@ -96,7 +118,14 @@ class HomeShelf:
 
     def file(self, character: Character, digest: str) -> Path:
         """Named after what was learned from, and by which base: not after the character."""
-        return settings().home / "faces" / f"{references_digest(character.references)[:32]}-{digest[:16]}.safetensors"
+        return self._home / "faces" / f"{references_digest(character.references)[:32]}-{digest[:16]}.safetensors"
+
+    def unfinished(self, run: str) -> Path:
+        return unfinished(self._home / "learning", run)
+
+    @property
+    def _home(self) -> Path:
+        return self.home or settings().home
 
 
 def family_of(identity: Identity) -> str:

@@ -22,7 +22,7 @@ from inkcast.engines.ip_adapter.weights import fresh_adapter as fresh_adapter_of
 from inkcast.engines.ip_adapter.weights import load_adapter as load_adapter_of
 from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.engines.stable_identity.learn import Learning
-from inkcast.engines.stable_identity.weights import find_eyes
+from inkcast.engines.stable_identity.weights import find_eyes, unfinished
 from inkcast.engines.story_maker.engine import StoryMaker, find_faces
 from inkcast.engines.story_maker.eyes import Eyes, Preparation
 from inkcast.engines.story_maker.options import Options as StoryMakerOptions
@@ -140,6 +140,9 @@ class LearnedFaces:
 
     def keep(self, character: Character, identity: Identity) -> None:
         save_identity(identity, self._path(character, identity.weights_digest))
+
+    def unfinished(self, run: str) -> Path:
+        return unfinished(self.folder / "learning", run)
 
     def _path(self, character: Character, digest: str) -> Path:
         facts = (references_digest(character.references), digest, self.way)
