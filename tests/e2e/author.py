@@ -24,7 +24,7 @@ class Author:
         self.faults: list[str] = []
         page.set_default_timeout(SOON)
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("pageerror", lambda error: self.faults.append(error.stack or str(error)))
 
     @classmethod
     @contextmanager
@@ -43,8 +43,8 @@ class Author:
             context.close()
 
     def assert_local(self) -> None:
-        assert self.hosts - {""} == {urlsplit(self.address).netloc}
-        assert not self.faults
+        assert self.hosts - {""} == {urlsplit(self.address).netloc}, f"asked {self.hosts}"
+        assert not self.faults, f"the page threw {self.faults}"
 
     def enter(self, path: str = "") -> None:
         """Opens the studio and waits until a project is open."""

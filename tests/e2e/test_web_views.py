@@ -77,7 +77,13 @@ def test_the_sign_in_page_is_readable_and_fits_a_phone(browser: Any, scheme: str
 
 
 def test_every_control_of_every_view_is_reached_by_tab_and_shows_that_it_was(author: Author) -> None:
+    """Also, that a picture which nobody touches is not uploaded each time something else happens."""
+    uploads: list[str] = []
+    author.page.on(
+        "request", lambda request: uploads.append(request.url) if "gradio_api/upload" in request.url else None
+    )
     for view in views(author):
         unreached, unseen = missed_by_tab(author.page)
         assert not unreached, f"{view}: Tab does not reach {unreached}"
         assert not unseen, f"{view}: nothing shows the focus on {unseen}"
+    assert len(uploads) < 30

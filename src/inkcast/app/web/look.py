@@ -20,8 +20,8 @@ def web_look() -> dict[str, Any]:
 
 
 def head() -> str:
-    """What a page's head holds beside Gradio's own: `stream.js` must run before the first event."""
-    script = resources.files("inkcast.app.web").joinpath("stream.js").read_text(encoding="utf-8")
+    """What a page's head holds beside Gradio's own: `requests.js` must run before the first event."""
+    script = resources.files("inkcast.app.web").joinpath("requests.js").read_text(encoding="utf-8")
     return (
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="description" content="Inkcast: the same cast in every panel">'
