@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,9 +227,11 @@ def test_a_face_is_learned_once_in_each_way(lab: Lab, tmp_path: Path, monkeypatc
 
     learned = []
 
-    def learn(engine: StableIdentity, who: Character) -> Identity:
+    def learn(engine: StableIdentity, who: Character, *, keep: Callable[[Identity], None], **how: object) -> Identity:
         learned.append(engine.learning)
-        return Identity(engine.name, engine.digest, {"text_encoder": torch.randn(1, 2, 8)})
+        identity = Identity(engine.name, engine.digest, {"text_encoder": torch.randn(1, 2, 8)})
+        keep(identity)
+        return identity
 
     monkeypatch.setattr(StableIdentity, "learn", learn)
     character = suite.commissions[0].cast[0]
