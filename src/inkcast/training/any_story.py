@@ -33,11 +33,12 @@ from inkcast.engines.any_story.weights import (
 )
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.errors import TrainingError
+from inkcast.images import Reference
 from inkcast.sampling.sampler import DrawSettings, Step
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
-from inkcast.toon.dataset import sample_look
+from inkcast.toon.world import Look
 from inkcast.training.data.augment import Augmentation
 from inkcast.training.data.reading import Reading, ShardSource, open_shards
 from inkcast.training.data.shards import INDEX
@@ -46,8 +47,8 @@ from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.pairs import Pairs
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.showing import ShownPanel, reference_of, shown_column, stored_panels
-from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_cutout
+from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, stored_panels
+from inkcast.training.subjects import Subjects, reference_cutout
 
 
 class QFormerSize(Table):
@@ -172,14 +173,11 @@ class AnyStoryTraining:
         columns = [self._column(engine, panel, number) for number, panel in enumerate(panels)]
         return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c")) if columns else None
 
-    def _drawn(self) -> list[ShownPanel]:
-        panels = []
-        for number, (kinds, doing) in enumerate(SHOWN_PANELS):
-            rng = generator(self.seed, "shown", number)
-            looks = (sample_look(rng, "validation", kind) for kind in kinds)
-            cut = [reference_of(*reference_cutout(look, rng, self.base.side, sheets=1.0)) for look in looks]
-            panels.append(ShownPanel(f"{' and '.join(f'a {kind}' for kind in kinds)} {doing}", kinds, cut))
-        return panels
+    def _drawn(self) -> tuple[ShownPanel, ...]:
+        def seen(look: Look, rng: np.random.Generator) -> Reference:
+            return reference_of(*reference_cutout(look, rng, self.base.side, sheets=1.0))
+
+        return drawn_panels(self.seed, seen)
 
     def _column(self, engine: AnyStory, panel: ShownPanel, number: int) -> UInt8[np.ndarray, "h w 3"]:
         side = self.base.side

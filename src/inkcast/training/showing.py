@@ -17,7 +17,10 @@ from inkcast.engines.engine import Engine, Member, PanelPrompt, Style
 from inkcast.images import Reference
 from inkcast.sampling.sampler import DrawSettings, Step, draw
 from inkcast.sdxl.backbone import Backbone
-from inkcast.training.objective import Source
+from inkcast.toon.dataset import sample_look
+from inkcast.toon.world import Look
+from inkcast.training.objective import Source, generator
+from inkcast.training.subjects import SHOWN_PANELS
 
 STORED = 4
 
@@ -34,6 +37,16 @@ class ShownPanel:
 
 def reference_of(picture: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]) -> Reference:
     return Reference(Image.fromarray(picture), "", mask=Image.fromarray(mask.astype(np.uint8) * 255))
+
+
+def drawn_panels(seed: int, seen: Callable[[Look, np.random.Generator], Reference]) -> tuple[ShownPanel, ...]:
+    """Unseen characters of `SHOWN_PANELS`, each as `seen` shows it."""
+    panels = []
+    for number, (kinds, doing) in enumerate(SHOWN_PANELS):
+        rng = generator(seed, "shown", number)
+        references = [seen(sample_look(rng, "validation", kind), rng) for kind in kinds]
+        panels.append(ShownPanel(f"{' and '.join(f'a {kind}' for kind in kinds)} {doing}", kinds, references))
+    return tuple(panels)
 
 
 def stored_panels(source: Source, tokenizer: Any, count: int = STORED) -> tuple[ShownPanel, ...]:

@@ -26,24 +26,25 @@ from inkcast.engines.story_maker.start import start_from_faceid, start_from_plus
 from inkcast.engines.story_maker.trainee import StoryMakerTrainee
 from inkcast.engines.story_maker.weights import FILE, Adapter, Facts, fresh_adapter, save_adapter
 from inkcast.errors import TrainingError
+from inkcast.images import Reference
 from inkcast.sampling.sampler import DrawSettings
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
-from inkcast.toon.dataset import sample_look
 from inkcast.toon.nets import FaceEncoder
+from inkcast.toon.world import Look
 from inkcast.training.data.augment import Augmentation
 from inkcast.training.data.reading import Reading, ShardSource
 from inkcast.training.data.shards import Shards
 from inkcast.training.engine_loss import EngineLoss
 from inkcast.training.latents import open_cache
-from inkcast.training.objective import Source, generator
+from inkcast.training.objective import Source
 from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
 from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.showing import ShownPanel, reference_of, shown_column, stored_panels
+from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, stored_panels
 from inkcast.training.story_maker_ablations import PeopleAlone, WithoutBackground, freeze
-from inkcast.training.subjects import SHOWN_PANELS, Subjects, reference_rendering
+from inkcast.training.subjects import Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
 from inkcast.vision.face import TOON_ZOOM, ArcFace, InsightFaces, ToonFaces
 
@@ -171,15 +172,12 @@ class StoryMakerTraining:
         ]
         return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c")) if columns else None
 
-    def _drawn(self) -> list[ShownPanel]:
-        panels = []
-        for number, (kinds, doing) in enumerate(SHOWN_PANELS):
-            rng = generator(self.seed, "shown", number)
-            looks = [sample_look(rng, "validation", kind) for kind in kinds]
-            drawn = [reference_rendering(look, rng, self.base.side, 1.0) for look in looks]
-            seen = [reference_of(one.image, one.instances == 1) for one in drawn]
-            panels.append(ShownPanel(f"{' and '.join(f'a {kind}' for kind in kinds)} {doing}", kinds, seen))
-        return panels
+    def _drawn(self) -> tuple[ShownPanel, ...]:
+        def seen(look: Look, rng: np.random.Generator) -> Reference:
+            drawn = reference_rendering(look, rng, self.base.side, 1.0)
+            return reference_of(drawn.image, drawn.instances == 1)
+
+        return drawn_panels(self.seed, seen)
 
     def export(self, folder: Path) -> None:
         """What the engine loads."""

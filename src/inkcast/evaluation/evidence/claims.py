@@ -129,6 +129,7 @@ def _other_base() -> Arm:
 
 USUAL = _story_maker("StoryMaker")
 IP_ADAPTER = Arm("ip-adapter", labs.ip_adapter, "ip-adapter", "ip-adapter-toon", "recipes/ip-adapter-toon.toml")
+USUAL_ENGINES = (_router("any-story", "refined"), replace(USUAL, name="story-maker"), IP_ADAPTER)
 ANY_STORY = "AnyStory, arXiv 2501.09503"
 STORY_MAKER = "StoryMaker, arXiv 2409.12576"
 STABLE = "StableIdentity, arXiv 2401.15975"
@@ -244,11 +245,7 @@ CLAIMS: tuple[Claim, ...] = (
         "bias",
         f"{COMIC}, limits",
         "No kind and no skin tone is kept less well than another; the comic generator says that its model fails here.",
-        (
-            _router("any-story", "refined"),
-            replace(USUAL, name="story-maker"),
-            IP_ADAPTER,
-        ),
+        USUAL_ENGINES,
         kind_cases,
         ("looks", "found"),
         count=24,
@@ -258,11 +255,7 @@ CLAIMS: tuple[Claim, ...] = (
         "obedience",
         f"{ANY_STORY}, section 1; {STORY_MAKER}, Table 1",
         "A cast costs little of what the words ask for: place and action are drawn as by words alone.",
-        (
-            _router("any-story", "refined"),
-            replace(USUAL, name="story-maker"),
-            IP_ADAPTER,
-        ),
+        USUAL_ENGINES,
         single_cases,
         ("place", "action"),
         count=500,

@@ -30,6 +30,8 @@ from inkcast.training.toon_unet import order
 from inkcast.vision.alignment import align_face
 from inkcast.vision.pose import pose_map
 
+Showing = tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]]
+"""A face in a picture: its five points in px, and its embedding."""
 FEWEST = 0.002  # the share of the square that a subject must cover to be there
 
 
@@ -106,7 +108,7 @@ class Reading:
 class Given:
     """A subject of a target picture: its instance there, its reference cut out elsewhere, its face and skeleton.
 
-    `shown` is its face in the target picture: five points in px, and its embedding.
+    `shown` is its face in the target picture.
     """
 
     instance: Bool[np.ndarray, "h w"]
@@ -114,7 +116,7 @@ class Given:
     face: UInt8[np.ndarray, "s s 3"] | None = None
     embedding: Float[np.ndarray, " d"] | None = None
     skeleton: Float[np.ndarray, "18 3"] | None = None
-    shown: tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]] | None = None
+    shown: Showing | None = None
 
 
 @lru_cache(maxsize=4)
@@ -171,7 +173,7 @@ class ShardSource:
         picture = stored.picture(target.picture.file)
         shown_in = stored.picture(other.picture.file)
         cut = cut_from(shown_in, stored.mask(other.mask))
-        face, embedding = self._face(stored, other.face, shown_in)
+        face, embedding = self._upright(self._shown(stored, other.face), shown_in)
         reference = squared(self.reading.augmentation(cut, rng), self.reading.side // 2)
         mask, showing = stored.mask(target.mask), self._shown(stored, target.face)
         return picture, target.picture.caption, [Given(mask, reference, face, embedding, shown=showing)]
@@ -186,24 +188,14 @@ class ShardSource:
             person = meta.people[number]
             mask = stored.mask(person.mask)
             reference = squared(self.reading.augmentation(cut_from(picture, mask), rng), self.reading.side // 2)
-            face, embedding = self._face(stored, person.face, picture)
+            showing = self._shown(stored, person.face)
+            face, embedding = self._upright(showing, picture)
             skeleton = None if person.skeleton is None else np.array(person.skeleton)
-            given.append(Given(mask, reference, face, embedding, skeleton, self._shown(stored, person.face)))
+            given.append(Given(mask, reference, face, embedding, skeleton, showing))
         return picture, meta.picture.caption, given
 
-    def _face(
-        self, stored: Stored, face: Face | None, picture: UInt8[np.ndarray, "h w 3"]
-    ) -> tuple[UInt8[np.ndarray, "s s 3"] | None, Float[np.ndarray, " d"] | None]:
-        found = self._shown(stored, face)
-        if found is None:
-            return None, None
-        points, vector = found
-        return align_face(picture, points, self.reading.face_side, self.reading.face_zoom), vector
-
-    def _shown(
-        self, stored: Stored, face: Face | None
-    ) -> tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]] | None:
-        """A face's points and embedding, where the objective reads faces."""
+    def _shown(self, stored: Stored, face: Face | None) -> Showing | None:
+        """Of a face, where the objective reads faces."""
         wanted = self.reading.face_dim
         if not wanted or face is None or face.embedding is None:
             return None
@@ -214,6 +206,15 @@ class ShardSource:
                 f"{wanted}; build the data with the face encoder that is trained for"
             )
         return np.array(face.points, dtype=np.float64), vector
+
+    def _upright(
+        self, showing: Showing | None, picture: UInt8[np.ndarray, "h w 3"]
+    ) -> tuple[UInt8[np.ndarray, "s s 3"] | None, Float[np.ndarray, " d"] | None]:
+        """The face turned upright, and its embedding."""
+        if showing is None:
+            return None, None
+        points, vector = showing
+        return align_face(picture, points, self.reading.face_side, self.reading.face_zoom), vector
 
 
 def square_around(shape: tuple[int, ...], instances: Sequence[Bool[np.ndarray, "h w"]], side: int) -> Square:
