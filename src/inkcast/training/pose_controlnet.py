@@ -38,11 +38,17 @@ SHOWN = 6
 
 
 class Parameters(Table):
-    """The base, its cache of latents, the hint encoder's narrowest width, and the loss (`focus` as in `EngineLoss`)."""
+    """The base, its cache of latents, the hint encoder's narrowest width, and the loss (`focus` as in `EngineLoss`).
+
+    `lean` above 1 draws noisier timesteps more often (`drawn_timestep`): there it is settled who stands where. Without
+    `attention` the encoder has residual blocks alone (`small_controlnet`).
+    """
 
     base: Path
     cache: Path
     hint_channels: int = 16
+    attention: bool = True
+    lean: float = 1.0
     most: int = 4
     drop_text: float = 0.5
     snr_gamma: float = 0.0
@@ -94,11 +100,26 @@ def hint(picture: Rendering) -> UInt8[np.ndarray, "s s 3"]:
     return pose_map(skeletons, picture.image.shape[:2])
 
 
-def fresh_controlnet(base: Backbone, hint_channels: int) -> Any:
+def fresh_controlnet(base: Backbone, hint_channels: int, *, attention: bool = True) -> Any:
     """The UNet's encoder copied, with a hint encoder that shrinks pictures as the base's autoencoder does."""
     stages = round(math.log2(base.vae_scale_factor)) + 1
     widths = tuple(hint_channels * (n + 1) for n in range(stages))
-    return ControlNetModel.from_unet(base.unet, conditioning_embedding_out_channels=widths).to(base.device)
+    whole: Any = ControlNetModel.from_unet(base.unet, conditioning_embedding_out_channels=widths)
+    return (whole if attention else small_controlnet(whole)).to(base.device)
+
+
+def small_controlnet(whole: Any) -> Any:
+    """A ControlNet with its attention and its reading of the prompt left out, as diffusers' *-small ones for SDXL are:
+    the residual blocks of `whole`, one of them in the middle."""
+    bare = {
+        "down_block_types": ["DownBlock2D"] * len(whole.config.down_block_types),
+        "mid_block_type": "UNetMidBlock2D",
+        "addition_embed_type": None,
+    }
+    small: Any = ControlNetModel.from_config({**whole.config, **bare})
+    given = whole.state_dict()
+    small.load_state_dict({name: given[name] for name in small.state_dict()})
+    return small
 
 
 def load_controlnet(folder: Path, device: torch.device) -> Any:
@@ -145,7 +166,7 @@ class PoseTraining:
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> PoseTraining:
     base = load_backbone(parameters.base, device=device, dtype=torch.float32)
-    net = fresh_controlnet(base, parameters.hint_channels)
+    net = fresh_controlnet(base, parameters.hint_channels, attention=parameters.attention)
     subjects = Subjects(
         latents=open_cache(parameters.cache),
         tokenizer=base.tokenizers[0],
@@ -155,6 +176,7 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> PoseT
         drop_subjects=0.0,
         sheets=1.0,
         seed=recipe.seed,
+        lean=parameters.lean,
     )
     module = EngineLoss(base, PoseTrainee(net), parameters.snr_gamma, focus=parameters.focus, guide=PoseGuide(net))
     if recipe.gradient_checkpointing:

@@ -20,6 +20,7 @@ from inkcast.toon.captions import caption
 from inkcast.toon.dataset import sample_scene
 from inkcast.toon.renderer import Rendering, reference_sheet, render
 from inkcast.toon.world import Look, Scene, Subject
+from inkcast.training.diffusion import drawn_timestep
 from inkcast.training.latents import Latents, scene_of, tokenised
 from inkcast.training.objective import Sample, generator
 from inkcast.training.toon_unet import order
@@ -88,7 +89,8 @@ class DrawnSubjects:
 class Subjects:
     """Samples for `TrainingBatch` from a cache's pictures of one to `most` subjects; all chance from the index.
 
-    `masks` are instances in the picture at half its size, in [0, 1] (subjects nearer the viewer hide others).
+    `masks` are instances in the picture at half its size, in [0, 1] (subjects nearer the viewer hide others); `lean` as
+    in `drawn_timestep`.
     """
 
     latents: Latents
@@ -99,6 +101,7 @@ class Subjects:
     drop_subjects: float
     sheets: float
     seed: int
+    lean: float = 1.0
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -122,7 +125,7 @@ class Subjects:
         text = "" if rng.random() < self.drop_text else caption(scene, rng, looks=0.0)
         side = float(plan.size)
         noise = rng.standard_normal(x.shape, np.float32)
-        timestep = int(rng.integers(TRAIN_STEPS))
+        timestep = drawn_timestep(rng, TRAIN_STEPS, self.lean)
         references = tuple(reference_rendering(actor.subject, rng, plan.size, self.sheets) for actor in scene.actors)
         sample = {
             "latents": torch.from_numpy(x),
