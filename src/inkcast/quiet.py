@@ -1,4 +1,4 @@
-"""Keep the libraries' own bars and import-time advice off the screen; their warnings about weights stay."""
+"""Keep the libraries' own bars and advice off the screen."""
 
 from __future__ import annotations
 
@@ -39,12 +39,15 @@ def no_bars() -> Iterator[None]:
 
 @contextmanager
 def no_advice() -> Iterator[None]:
-    """No warnings of diffusers inside the block, such as of each part that a LoRA leaves alone."""
-    from diffusers.utils import logging
+    """No warnings of diffusers and transformers inside the block, such as of each part that a LoRA leaves alone."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before = [(library, library.get_verbosity()) for library in (of_diffusers, of_transformers)]
+    for library, _ in before:
+        library.set_verbosity_error()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        for library, level in before:
+            library.set_verbosity(level)

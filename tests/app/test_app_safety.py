@@ -139,7 +139,7 @@ def test_a_classifier_that_cannot_see_is_an_error_and_no_blindness(
     with pytest.raises(UsageError, match="knows nsfw, safe, but none of gore"):
         check_picture(picture)
     monkeypatch.setenv(f"{PREFIX}CLASSIFIER", str(tmp_path))
-    with pytest.raises(UsageError, match="cannot be loaded"):
+    with pytest.raises(UsageError, match="cannot load the image classifier"):
         check_picture(picture)
 
 

@@ -184,5 +184,5 @@ def test_samples_shown(objective: ToonUNet) -> None:
 
 
 def test_a_missing_autoencoder_is_one_line(toon_unet_recipe: Make, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"no autoencoder in .*train recipes/toon-vae\.toml first"):
+    with pytest.raises(TrainingError, match=r"there is no autoencoder at .*; train recipes/toon-vae\.toml first"):
         build_objective(toon_unet_recipe(parameters={"vae": tmp_path / "absent"}), torch.device("cpu"))

@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 
 from inkcast.app.settings import listed
-from inkcast.errors import UsageError
+from inkcast.errors import BaseModelError, UsageError
 from inkcast.files import shown
+from inkcast.pretrained import load_part, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ def load_classifier(name: str, labels: tuple[str, ...]) -> PictureClassifier:
 
     local = Path(name).expanduser()
     source, only_local = (str(local), True) if local.is_dir() else (name, False)
+    what = "image classifier"
     try:
-        model = AutoModelForImageClassification.from_pretrained(
-            source, local_files_only=only_local, use_safetensors=True
-        ).eval()
-        processor = ViTImageProcessorPil.from_pretrained(source, local_files_only=only_local)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UsageError(f"the image classifier {shown(name)} cannot be loaded: {reason}") from error
+        model = load_pretrained(
+            AutoModelForImageClassification, source, what, local_files_only=only_local, use_safetensors=True
+        )
+        processor = load_part(
+            what, source, lambda: ViTImageProcessorPil.from_pretrained(source, local_files_only=only_local)
+        )
+    except BaseModelError as error:
+        raise UsageError(str(error)) from error
     known = {str(label).lower(): int(place) for place, label in model.config.id2label.items()}
     refused = tuple(known[label] for label in labels if label in known)
     if not refused:

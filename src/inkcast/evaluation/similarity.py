@@ -6,7 +6,7 @@ They prepare pictures as published evaluations do (shorter side scaled, then a c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from inkcast.errors import BaseModelError
-from inkcast.files import shown
+from inkcast.pretrained import load_part, load_pretrained
 from inkcast.vision.clip import PictureEncoder
 from inkcast.vision.crops import to_tensor
 
@@ -64,9 +63,9 @@ class Clip:
     def parts(self) -> tuple[Any, Any]:
         from transformers import AutoTokenizer, CLIPModel
 
-        model: Any = _loaded("CLIP model", self.source, lambda: CLIPModel.from_pretrained(self.source))
-        tokenizer = _loaded("CLIP tokenizer", self.source, lambda: AutoTokenizer.from_pretrained(self.source))
-        return model.float().to(self.device).eval().requires_grad_(False), tokenizer
+        model = load_pretrained(CLIPModel, self.source, "CLIP model", dtype=torch.float32)
+        tokenizer = load_part("CLIP tokenizer", self.source, lambda: AutoTokenizer.from_pretrained(self.source))
+        return model.to(self.device).requires_grad_(False), tokenizer
 
     @torch.no_grad()
     def embed(self, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
@@ -99,8 +98,9 @@ class Dino:
     def model(self) -> Any:
         from transformers import AutoModel
 
-        model: Any = _loaded("DINO model", self.source, lambda: AutoModel.from_pretrained(self.source))
-        return model.float().to(self.device).eval().requires_grad_(False)
+        # Published DINOs come without the pooler that transformers gives every ViT.
+        model = load_pretrained(AutoModel, self.source, "DINO model", needless=("pooler.",), dtype=torch.float32)
+        return model.to(self.device).requires_grad_(False)
 
     @torch.no_grad()
     def embed(self, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
@@ -113,11 +113,3 @@ def vectors(encoder: PictureEncoder, pictures: Sequence[UInt8[np.ndarray, "h w 3
     if len({picture.shape for picture in pictures}) == 1:
         return encoder.embed(to_tensor(np.stack(pictures))).double().numpy()
     return np.concatenate([encoder.embed(to_tensor(picture[None])).double().numpy() for picture in pictures])
-
-
-def _loaded(what: str, source: str | Path, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BaseModelError(f"cannot load the {what} {shown(source)}: {reason}") from error

@@ -10,6 +10,7 @@ import torch
 from inkcast.engines.checkpoints import load_strict, read_checkpoint, save_weights
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.pretrained import load_part, load_pretrained
 
 PACKED = "controlnet-int8.safetensors"
 
@@ -18,14 +19,14 @@ def load_controlnet(folder: Path, dtype: torch.dtype) -> Any:
     """On the CPU, in evaluation. Raises `BaseModelError` or `WeightsError` where there is none or it is damaged."""
     from diffusers import ControlNetModel
 
-    try:
-        if not (folder / PACKED).is_file():
-            return ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True).eval()
-        config = ControlNetModel.load_config(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise BaseModelError(f"no ControlNet in {shown(folder)}: put a diffusers folder there, or train one") from error
+    if not (folder / "config.json").is_file():
+        raise BaseModelError(f"no ControlNet in {shown(folder)}: put a diffusers folder there, or train one")
+    what = "ControlNet"
+    if not (folder / PACKED).is_file():
+        return load_pretrained(ControlNetModel, folder, what, dtype=dtype, local_files_only=True)
+    config = load_part(what, folder, lambda: ControlNetModel.load_config(folder, local_files_only=True))
     with torch.device("meta"):
-        net: Any = ControlNetModel.from_config(config)
+        net: Any = load_part(what, folder, lambda: ControlNetModel.from_config(config))
     load_strict(net.to_empty(device="cpu"), read_checkpoint(folder / PACKED))
     return net.to(dtype).eval()
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from torch import nn
 
 from inkcast import assets
 from inkcast.errors import BaseModelError
+from inkcast.pretrained import DAMAGED, load_part, load_pretrained, reason, unfilled
 from inkcast.quiet import import_pipelines, no_bars
 from inkcast.sdxl.layers import prepare
 from inkcast.sdxl.source import Source, digest_of, find_source
 
 Family = Literal["sdxl", "sd"]
+MODELS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True)
@@ -161,16 +165,54 @@ def _load_pipeline(source: Source, dtype: torch.dtype) -> Any:
     )
     if source.family == "sd":
         extra["requires_safety_checker"] = False
-    try:
-        if source.path.is_file():
-            config = {} if source.config is None else {"config": str(source.config), "local_files_only": True}
-            return kind.from_single_file(str(source.path), dtype=dtype, **config, **extra)
-        return kind.from_pretrained(source.path, dtype=dtype, local_files_only=True, **extra)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError) as error:
-        reason = re.sub(r"\s+", " ", str(error))[:200]
-        hint = (
-            ""
-            if source.config or not source.path.is_file()
-            else f"; offline, put its diffusers configs in {source.config_place}"
+    if source.path.is_dir():
+        settings: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+        return load_part(
+            "base",
+            source.name,
+            lambda: kind.from_pretrained(source.path, **_parts(source.path, settings), **settings, **extra),
         )
-        raise BaseModelError(f"cannot load the base {source.name!r}: {reason}{hint}") from error
+    config = {} if source.config is None else {"config": str(source.config), "local_files_only": True}
+    try:
+        pipeline = kind.from_single_file(str(source.path), dtype=dtype, **config, **extra)
+    except DAMAGED as error:
+        hint = "" if source.config else f"; offline, put its diffusers configs in {source.config_place}"
+        told = (source.config and _gap(source.path, source.config)) or reason(error)
+        raise BaseModelError(f"cannot load the base {source.name!r}: {told}{hint}") from error
+    for name, part in pipeline.components.items():
+        if isinstance(part, nn.Module) and (missing := unfilled(part)):
+            raise BaseModelError(f"cannot load the base {source.name!r}: it lacks {missing} of its {name}")
+    return pipeline
+
+
+def _parts(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The models of a diffusers folder, each with all of its weights: diffusers itself would fill gaps by chance."""
+    index = json.loads((folder / "model_index.json").read_text())
+    parts = {}
+    for name in MODELS:
+        library, kind = index.get(name) or (None, "")
+        if library in ("diffusers", "transformers"):
+            parts[name] = load_pretrained(getattr(import_module(library), kind), folder / name, name, **settings)
+    return parts
+
+
+def _gap(file: Path, configs: Path) -> str:
+    """Which weight of its UNet or autoencoder a single file lacks, if that can be told: diffusers stumbles over it."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.loaders import single_file_utils as original
+
+    models: Any = {
+        "unet": (UNet2DConditionModel, original.convert_ldm_unet_checkpoint),
+        "vae": (AutoencoderKL, original.convert_ldm_vae_checkpoint),
+    }
+    for name, (kind, convert) in models.items():
+        try:
+            config = kind.load_config(configs / name)
+            with torch.device("meta"):
+                wanted = kind.from_config(config).state_dict()
+            found = convert(original.load_single_file_checkpoint(str(file)), config=config)
+        except DAMAGED:
+            continue
+        if missing := next((weight for weight in wanted if weight not in found), None):
+            return f"it lacks {missing} of its {name}"
+    return ""

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
-from inkcast.quiet import no_bars
+from inkcast.pretrained import load_part, load_pretrained
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -68,18 +67,9 @@ def load_image_encoder(
 
     if not (source / "config.json").is_file():
         raise BaseModelError(f"no image encoder at {shown(source)}: put a CLIP vision model there")
-    try:
-        with no_bars():
-            loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
-                source, dtype=dtype, local_files_only=True, output_loading_info=True
-            )
-        preprocessor = source / "preprocessor_config.json"
-        facts = json.loads(preprocessor.read_text()) if preprocessor.is_file() else {}
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BaseModelError(f"cannot load the image encoder at {shown(source)}: its files are damaged") from error
-    model, report = loaded
-    if report["missing_keys"]:
-        lacking = min(report["missing_keys"])
-        raise BaseModelError(f"the image encoder at {shown(source)} lacks {lacking}: use a CLIP vision model")
+    what = "image encoder"
+    model = load_pretrained(CLIPVisionModelWithProjection, source, what, dtype=dtype, local_files_only=True)
+    preprocessor = source / "preprocessor_config.json"
+    facts = load_part(what, source, lambda: json.loads(preprocessor.read_text()) if preprocessor.is_file() else {})
     mean, std = (tuple(facts.get(key, usual)) for key, usual in (("image_mean", CLIP_MEAN), ("image_std", CLIP_STD)))
-    return ImageEncoder(model.requires_grad_(False).eval().to(device), mean, std)
+    return ImageEncoder(model.to(device).requires_grad_(False), mean, std)

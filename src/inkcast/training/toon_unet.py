@@ -18,7 +18,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from inkcast.errors import TrainingError
+from inkcast.errors import BaseModelError, TrainingError
+from inkcast.pretrained import load_pretrained
 from inkcast.toon.base import (
     TRAIN_STEPS,
     TextSize,
@@ -219,11 +220,10 @@ class ToonUNet:
 def load_vae(folder: Path, device: torch.device) -> Any:
     """The trained autoencoder, frozen, in fp32."""
     try:
-        vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise TrainingError(f"no autoencoder in {folder} ({reason}): train recipes/toon-vae.toml first") from None
-    return vae.to(device).eval().requires_grad_(False)
+        vae = load_pretrained(AutoencoderKL, folder, "autoencoder", dtype=torch.float32, local_files_only=True)
+    except BaseModelError as error:
+        raise TrainingError(f"{error}; train recipes/toon-vae.toml first") from error
+    return vae.to(device).requires_grad_(False)
 
 
 def fitting(size: UNetSize, vae: Any, side: int) -> UNetSize:

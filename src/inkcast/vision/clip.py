@@ -12,9 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from inkcast.errors import BaseModelError
-from inkcast.files import shown
-from inkcast.quiet import no_bars
+from inkcast.pretrained import load_part, load_pretrained
 from inkcast.toon.nets import Judge, load_net
 
 
@@ -46,18 +44,14 @@ class ClipVision:
     def parts(self) -> tuple[Any, Tensor, Tensor]:
         from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-        try:
-            with no_bars():
-                model: Any = CLIPVisionModelWithProjection.from_pretrained(self.source, dtype=torch.float32)
-            processor = CLIPImageProcessorPil.from_pretrained(self.source)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise BaseModelError(f"cannot load the CLIP vision model {shown(self.source)}: {reason}") from error
+        what = "CLIP vision model"
+        model = load_pretrained(CLIPVisionModelWithProjection, self.source, what, dtype=torch.float32)
+        processor = load_part(what, self.source, lambda: CLIPImageProcessorPil.from_pretrained(self.source))
         mean, std = (
             torch.tensor(values, device=self.device).view(1, 3, 1, 1)
             for values in (processor.image_mean, processor.image_std)
         )
-        return model.to(self.device).eval().requires_grad_(False), mean, std
+        return model.to(self.device).requires_grad_(False), mean, std
 
     @torch.no_grad()
     def embed(self, pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, UInt8
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
-from inkcast.quiet import no_bars
+from inkcast.pretrained import load_pretrained
 from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import Face, ToonDetector
 
@@ -55,17 +55,12 @@ class SegformerParser:
     def model(self) -> Any:
         from transformers import SegformerForSemanticSegmentation
 
-        try:
-            with no_bars():
-                model: Any = SegformerForSemanticSegmentation.from_pretrained(self.source, dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise BaseModelError(f"cannot load the face parser {shown(self.source)}: {reason}") from error
+        model = load_pretrained(SegformerForSemanticSegmentation, self.source, "face parser", dtype=torch.float32)
         if not {"skin", "hair"} <= {*model.config.id2label.values()}:
             raise BaseModelError(
                 f"{shown(self.source)} names no skin and hair: use a SegFormer of CelebAMask-HQ's classes"
             )
-        return model.to(self.device).eval().requires_grad_(False)
+        return model.to(self.device).requires_grad_(False)
 
     @torch.no_grad()
     def parse(self, picture: UInt8[np.ndarray, "h w 3"]) -> FaceMasks:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.pretrained import load_pretrained
 from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import ToonDetector
 
@@ -122,9 +123,5 @@ def normal(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
 
 def load_model(kind: Any, source: str | Path, what: str, device: str) -> Any:
     """A transformers model, frozen; raises `BaseModelError`."""
-    try:
-        model = kind.from_pretrained(source, dtype=torch.float32 if device == "cpu" else "auto")
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BaseModelError(f"cannot load the {what} {shown(source)}: {reason}") from error
-    return model.to(device).eval().requires_grad_(False)
+    model = load_pretrained(kind, source, what, dtype=torch.float32 if device == "cpu" else "auto")
+    return model.to(device).requires_grad_(False)

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from inkcast.errors import BaseModelError, EngineError
+from inkcast.errors import EngineError
 from inkcast.files import shown
 from inkcast.images import Reference
-from inkcast.quiet import no_bars
+from inkcast.pretrained import load_part, load_pretrained
 from inkcast.toon.nets import FaceEncoder
 from inkcast.vision.alignment import align_face
 from inkcast.vision.crops import crop_boxes, on_white, to_tensor
@@ -61,18 +61,14 @@ class VitEyes:
     def parts(self) -> tuple[Any, Tensor, Tensor]:
         from transformers import ViTImageProcessorPil, ViTModel
 
-        try:
-            with no_bars():
-                model: Any = ViTModel.from_pretrained(self.source, add_pooling_layer=False, dtype=torch.float32)
-            processor = ViTImageProcessorPil.from_pretrained(self.source)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise BaseModelError(f"cannot load the face encoder {shown(self.source)}: {reason}") from error
+        what = "face encoder"
+        model = load_pretrained(ViTModel, self.source, what, add_pooling_layer=False, dtype=torch.float32)
+        processor = load_part(what, self.source, lambda: ViTImageProcessorPil.from_pretrained(self.source))
         mean, std = (
             torch.tensor(values, device=self.device).view(1, 3, 1, 1)
             for values in (processor.image_mean, processor.image_std)
         )
-        return model.to(self.device).eval().requires_grad_(False), mean, std
+        return model.to(self.device).requires_grad_(False), mean, std
 
     @property
     def dim(self) -> int:

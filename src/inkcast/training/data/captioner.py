@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
+from inkcast.pretrained import load_part
 from inkcast.vision.people import load_model
 
 QUESTION = (
@@ -53,12 +54,11 @@ class Qwen2VLCaptioner:
         from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration, Qwen2VLImageProcessorPil
 
         model = load_model(Qwen2VLForConditionalGeneration, self.source, "captioner", self.device)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.source)
-            processor = Qwen2VLImageProcessorPil.from_pretrained(self.source)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise BaseModelError(f"cannot load the captioner {shown(self.source)}: {reason}") from error
+        tokenizer, processor = load_part(
+            "captioner",
+            self.source,
+            lambda: (AutoTokenizer.from_pretrained(self.source), Qwen2VLImageProcessorPil.from_pretrained(self.source)),
+        )
         if tokenizer.convert_tokens_to_ids(PAD) != model.config.image_token_id:
             raise BaseModelError(f"{shown(self.source)} is no Qwen2-VL: its tokenizer lacks {PAD}")
         return model, tokenizer, processor
