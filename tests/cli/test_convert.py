@@ -64,7 +64,7 @@ class Trap:
 @pytest.mark.parametrize(
     ("tensors", "complaint"),
     [
-        ({"image_proj_model": {"pos_embed": torch.zeros(3, 5, 64)}}, "is no StoryMaker: it lacks"),
+        ({"image_proj_model": {"pos_embed": torch.zeros(3, 5, 64)}}, "lacks image_proj_model."),
         ({"image_proj": {"proj.weight": torch.zeros(2)}}, "is an IP-Adapter that no engine here runs"),
         ({"weight": torch.zeros(2)}, "is of no known layout (it holds weight)"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,28 @@ def test_the_first_missing_and_the_first_unexpected_name_are_told(backbone: Back
         load_adapter(backbone, tmp_path / "odd.safetensors")
 
 
+@pytest.mark.parametrize(
+    "name", ["latents", "proj_in.weight", "proj_out.weight", "layers.0.0.to_q.weight", "layers.0.1.1.weight"]
+)
+def test_a_tensor_that_tells_a_size_is_named_where_it_is_missing_or_flat(
+    name: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    name = f"image_proj.{name}"
+    others = {key: tensor.detach().clone() for key, tensor in trained(backbone).state_dict().items()}
+    tensor = others.pop(name)
+    for tensors, complaint in (
+        ({f"{name}s": tensor}, f"lacks {name} and has an unexpected {name}s: use weights made for"),
+        ({name: tensor.flatten()}, f"is [{tensor.numel()}] but the engine needs {tensor.ndim} dimensions"),
+    ):
+        save_file(others | tensors, tmp_path / "odd.safetensors", metadata={"resampler_head_dim": "8"})
+        with pytest.raises(WeightsError, match=re.escape(complaint)):
+            load_adapter(backbone, tmp_path / "odd.safetensors")
+    for width in ("0", "wide"):
+        save_file(others | {name: tensor}, tmp_path / "odd.safetensors", metadata={"resampler_head_dim": width})
+        with pytest.raises(WeightsError, match=rf"tells the resampler_head_dim '{width}'"):
+            load_adapter(backbone, tmp_path / "odd.safetensors")
+
+
 def test_weights_of_another_base_are_told_by_shape(backbone: Backbone, tmp_path: Path) -> None:
     tensors = {k: v.detach().clone() for k, v in trained(backbone).state_dict().items()}
     tensors["ip_adapter.3.to_k_ip.weight"] = torch.zeros(48, 64)
@@ -129,7 +152,7 @@ def test_files_that_are_no_adapter(backbone: Backbone, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="the file is damaged or not plain tensors"):
             load_adapter(backbone, tmp_path / name)
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match=r"is no IP-Adapter-Plus: it lacks 'image_proj\.latents'"):
+    with pytest.raises(WeightsError, match=r"lacks image_proj\.latents and has an unexpected weight: use weights made"):
         load_adapter(backbone, tmp_path / "other.safetensors")
 
 

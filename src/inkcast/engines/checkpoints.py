@@ -96,6 +96,30 @@ def check_strict(wanted: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes of a layout, read off a checkpoint's tensors whose names start with `prefix`."""
+
+    checkpoint: Checkpoint
+    prefix: str = ""
+
+    def of(self, name: str, dims: int) -> tuple[int, ...]:
+        """Raises `KeyError` if there is no such tensor, `WeightsError` if it is empty or not of so many dimensions."""
+        shape = tuple(self.checkpoint.tensors[self.prefix + name].shape)
+        if len(shape) != dims or 0 in shape:
+            raise WeightsError(
+                f"{self.prefix}{name} in {shown(self.checkpoint.source)} is {list(shape)} but the engine needs {dims} "
+                "dimensions above 0: use weights made for this engine and base"
+            )
+        return shape
+
+    def depth(self, prefix: str) -> int:
+        """How many layers are named after `prefix`."""
+        whole = self.prefix + prefix
+        names = (name for name in self.checkpoint.tensors if name.startswith(whole))
+        return len({name[len(whole) :].partition(".")[0] for name in names})
+
+
 def save_weights(
     module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
 ) -> None:

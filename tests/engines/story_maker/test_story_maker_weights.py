@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -114,13 +114,41 @@ class Trap:
         return open, (str(self.path), "w")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["pos_embed", "resample.latents", "resample.proj_in.weight", "resample.layers.0.0.to_q.weight", "proj.0.weight",
+     "resample.layers.0.1.1.weight", "perceiver_resampler.layers.0.1.1.weight", "ip_adapter.0.to_q_lora.down.weight"],
+)  # fmt: skip
+def test_a_tensor_that_tells_a_size_is_named_where_it_is_missing_or_flat(
+    name: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    name = name if name.startswith("ip_adapter.") else f"image_proj_model.{name}"
+    whole = random_adapter(backbone).state_dict()
+    facts = {"story_maker": json.dumps(asdict(FACTS))}
+
+    def saved(tensors: dict[str, torch.Tensor]) -> Path:
+        save_file(tensors, tmp_path / "odd.safetensors", metadata=facts)
+        return tmp_path / "odd.safetensors"
+
+    others = {key: tensor for key, tensor in whole.items() if key != name}
+    with pytest.raises(
+        WeightsError, match=rf"lacks {re.escape(name)} and has an unexpected {re.escape(name)}s: use weights made for"
+    ):
+        load_adapter(backbone.unet, saved(others | {f"{name}s": whole[name]}))
+    for odd in (whole[name].flatten(), torch.zeros(0, *whole[name].shape[1:])):
+        with pytest.raises(WeightsError, match=rf"{re.escape(name)} in '.*' is .* but the engine needs \d dimensions"):
+            load_adapter(backbone.unet, saved(others | {name: odd}))
+
+
 def test_files_that_are_no_story_maker(backbone: Backbone, tmp_path: Path) -> None:
     torch.save({"image_proj_model": Trap(tmp_path / "ran"), "ip_adapter": {}}, tmp_path / "trap.bin")
     with pytest.raises(WeightsError, match="not plain tensors"):
         load_adapter(backbone.unet, tmp_path / "trap.bin")
     assert not (tmp_path / "ran").exists()
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match=r"is no StoryMaker: it lacks 'image_proj_model\.pos_embed'"):
+    with pytest.raises(
+        WeightsError, match=r"lacks image_proj_model\.\w+ and has an unexpected image_proj_model\.weight"
+    ):
         load_adapter(backbone.unet, tmp_path / "other.safetensors")
     parts = {k: v for k, v in random_adapter(backbone).state_dict().items() if not k.endswith("3.to_v_ip.weight")}
     torch.save(parts, tmp_path / "short.bin")
@@ -129,6 +157,14 @@ def test_files_that_are_no_story_maker(backbone: Backbone, tmp_path: Path) -> No
     save_file({"a": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"story_maker": '{"colour": 1}'})
     with pytest.raises(WeightsError, match=r"tells unknown facts"):
         load_adapter(backbone.unet, tmp_path / "odd.safetensors")
+    faceless = random_adapter(backbone).state_dict()
+    faceless["image_proj_model.pos_embed"] = faceless["image_proj_model.pos_embed"][:, : SIZE.character.queries]
+    facts = asdict(FACTS)
+    for odd, complaint in ((facts, "so none is left for a face"), (facts | {"head_dim": 0}, "heads of 0 and 16 channels")):
+        metadata = {"story_maker": json.dumps(odd)}
+        save_file({k: t.contiguous() for k, t in faceless.items()}, tmp_path / "odd.safetensors", metadata=metadata)
+        with pytest.raises(WeightsError, match=complaint):
+            load_adapter(backbone.unet, tmp_path / "odd.safetensors")
 
 
 def test_a_fresh_adapter_starts_as_the_prompts_own_projections_without_lora(backbone: Backbone) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_tensors, save_weights
+from inkcast.engines.checkpoints import Checkpoint, Shapes, load_strict, read_checkpoint, save_tensors, save_weights
 from inkcast.errors import WeightsError
 from inkcast.files import shown
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.layers import LayerProjections, attention_layers
 from inkcast.sdxl.resampler import Resampler, ResamplerSize
 
-_PUBLIC_HEAD_DIM = 64
+_PUBLIC_HEAD_DIM = "64"
 _HEAD_DIM = "resampler_head_dim"
 
 
@@ -63,7 +63,7 @@ def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> No
     with torch.device("meta"):
         adapter = Adapter(unet, _size(checkpoint))
     load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
-    head_dim = checkpoint.metadata.get(_HEAD_DIM, str(_PUBLIC_HEAD_DIM))
+    head_dim = checkpoint.metadata.get(_HEAD_DIM, _PUBLIC_HEAD_DIM)
     save_tensors(checkpoint.tensors, path, {_HEAD_DIM: head_dim})
 
 
@@ -75,21 +75,29 @@ def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
 
 
 def _size(checkpoint: Checkpoint) -> ResamplerSize:
-    """Read off the tensors' shapes; what is missing shows up in the strict load."""
-    tensors = checkpoint.tensors
+    """Read off the tensors' shapes. Where one that tells a size is missing, the published sizes stand for all, and the
+    strict load tells what is missing."""
+    own = Shapes(checkpoint, "image_proj.")
+    depth, head_dim = own.depth("layers."), _head_dim(checkpoint)
     try:
-        queries, channels = tensors["image_proj.latents"].shape[1:]
-        out_channels = tensors["image_proj.proj_out.weight"].shape[0]
-        feature_channels = tensors["image_proj.proj_in.weight"].shape[1]
-        inner = tensors["image_proj.layers.0.0.to_q.weight"].shape[0]
-        widening = tensors["image_proj.layers.0.1.1.weight"].shape[0] // channels
-        head_dim = int(checkpoint.metadata.get(_HEAD_DIM, _PUBLIC_HEAD_DIM))
-    except (KeyError, ValueError) as error:
-        raise WeightsError(
-            f"{shown(checkpoint.source)} is no IP-Adapter-Plus: it lacks {error}; use ip-adapter-plus_sdxl_vit-h or "
-            "weights trained here"
-        ) from error
-    depth = len({name.split(".")[2] for name in tensors if name.startswith("image_proj.layers.")})
-    return ResamplerSize(
-        feature_channels, out_channels, channels, depth, inner // head_dim, head_dim, queries, widening
-    )
+        _, queries, channels = own.of("latents", 3)
+        return ResamplerSize(
+            feature_channels=own.of("proj_in.weight", 2)[1],
+            out_channels=own.of("proj_out.weight", 2)[0],
+            channels=channels,
+            depth=depth,
+            heads=own.of("layers.0.0.to_q.weight", 2)[0] // head_dim,
+            head_dim=head_dim,
+            queries=queries,
+            widening=own.of("layers.0.1.1.weight", 2)[0] // channels,
+        )
+    except KeyError:
+        return ResamplerSize(depth=depth)
+
+
+def _head_dim(checkpoint: Checkpoint) -> int:
+    told = checkpoint.metadata.get(_HEAD_DIM, _PUBLIC_HEAD_DIM)
+    if not told.isdecimal() or int(told) < 1:
+        source = shown(checkpoint.source)
+        raise WeightsError(f"{source} tells the {_HEAD_DIM} {shown(told)}: use weights made by this version")
+    return int(told)

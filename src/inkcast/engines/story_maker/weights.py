@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_tensors, save_weights
+from inkcast.engines.checkpoints import Checkpoint, Shapes, load_strict, read_checkpoint, save_tensors, save_weights
 from inkcast.engines.story_maker.encoder import PerceiverSize, PositionalPerceiver
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.lora import lora_layers
@@ -107,7 +107,10 @@ def facts_of(checkpoint: Checkpoint) -> Facts:
     try:
         table = json.loads(checkpoint.metadata[_FACTS])
         preparation, options = Preparation(**table.pop("preparation")), Options(**table.pop("options"))
-        return Facts(**table, preparation=preparation, options=options)
+        facts = Facts(**table, preparation=preparation, options=options)
+        if min(facts.head_dim, facts.face_head_dim) < 1:
+            raise ValueError(f"heads of {facts.head_dim} and {facts.face_head_dim} channels")
+        return facts
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{shown(checkpoint.source)} tells unknown facts ({error}): use weights made by this version"
@@ -135,48 +138,40 @@ def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> No
 
 
 def _size(checkpoint: Checkpoint, facts: Facts) -> tuple[PerceiverSize, int]:
-    """Read off the tensors' shapes; what is missing shows up in the strict load."""
-    own = _Part(checkpoint.tensors, "image_proj_model.")
+    """Read off the tensors' shapes. Where one that tells a size is missing, the published sizes stand for all, and the
+    strict load tells what is missing."""
+    own = Shapes(checkpoint, "image_proj_model.")
+    depth, face_depth = own.depth("resample.layers."), own.depth("perceiver_resampler.layers.")
     try:
-        people, tokens, channels = own["pos_embed"].shape
-        queries = own["resample.latents"].shape[1]
-        inner, feature_channels = own["resample.proj_in.weight"].shape
+        people, tokens, channels = own.of("pos_embed", 3)
+        queries = own.of("resample.latents", 3)[1]
+        inner, feature_channels = own.of("resample.proj_in.weight", 2)
         character = ResamplerSize(
             feature_channels=feature_channels,
             out_channels=channels,
             channels=inner,
-            depth=own.depth("resample.layers."),
-            heads=own["resample.layers.0.0.to_q.weight"].shape[0] // facts.head_dim,
+            depth=depth,
+            heads=own.of("resample.layers.0.0.to_q.weight", 2)[0] // facts.head_dim,
             head_dim=facts.head_dim,
             queries=queries,
-            widening=own["resample.layers.0.1.1.weight"].shape[0] // inner,
+            widening=own.of("resample.layers.0.1.1.weight", 2)[0] // inner,
         )
+        if tokens <= queries:
+            raise WeightsError(
+                f"{shown(checkpoint.source)} has {queries} tokens of a character and {tokens} in all, so none is left "
+                "for a face: use weights made for this engine"
+            )
+        id_hidden, id_channels = own.of("proj.0.weight", 2)
         size = PerceiverSize(
             character=character,
-            id_channels=own["proj.0.weight"].shape[1],
-            id_hidden=own["proj.0.weight"].shape[0],
+            id_channels=id_channels,
+            id_hidden=id_hidden,
             face_tokens=tokens - queries,
-            face_depth=own.depth("perceiver_resampler.layers."),
+            face_depth=face_depth,
             face_head_dim=facts.face_head_dim,
-            face_widening=own["perceiver_resampler.layers.0.1.1.weight"].shape[0] // channels,
+            face_widening=own.of("perceiver_resampler.layers.0.1.1.weight", 2)[0] // channels,
             people=people,
         )
-        return size, checkpoint.tensors["ip_adapter.0.to_q_lora.down.weight"].shape[0]
-    except (KeyError, ValueError) as error:
-        raise WeightsError(
-            f"{shown(checkpoint.source)} is no StoryMaker: it lacks {error}; use the published mask.bin or weights "
-            "trained here"
-        ) from error
-
-
-@dataclass(frozen=True)
-class _Part:
-    tensors: Mapping[str, Tensor]
-    prefix: str
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.tensors[self.prefix + name]
-
-    def depth(self, prefix: str) -> int:
-        whole = self.prefix + prefix
-        return len({name[len(whole) :].partition(".")[0] for name in self.tensors if name.startswith(whole)})
+        return size, Shapes(checkpoint).of("ip_adapter.0.to_q_lora.down.weight", 2)[0]
+    except KeyError:
+        return PerceiverSize(ResamplerSize(depth=depth), face_depth=face_depth), RANK
