@@ -160,7 +160,10 @@ def test_files_that_are_no_story_maker(backbone: Backbone, tmp_path: Path) -> No
     faceless = random_adapter(backbone).state_dict()
     faceless["image_proj_model.pos_embed"] = faceless["image_proj_model.pos_embed"][:, : SIZE.character.queries]
     facts = asdict(FACTS)
-    for odd, complaint in ((facts, "so none is left for a face"), (facts | {"head_dim": 0}, "heads of 0 and 16 channels")):
+    for odd, complaint in (
+        (facts, "so none is left for a face"),
+        (facts | {"head_dim": 0}, "heads of 0 and 16 channels"),
+    ):
         metadata = {"story_maker": json.dumps(odd)}
         save_file({k: t.contiguous() for k, t in faceless.items()}, tmp_path / "odd.safetensors", metadata=metadata)
         with pytest.raises(WeightsError, match=complaint):

@@ -80,7 +80,7 @@ class AnyStory:
             )
         self.base, self.encoder, self.options = base, encoder, options or Options()
         self.segmenter, self.report = segmenter, report
-        self.digest = weights_digest(*parts.modules(), encoder.model)
+        self.digest = weights_digest(*parts.modules(), encoder.model, base.vae)
         self.parts = parts
         self._offloaded = hasattr(base.unet, "_hf_hook")
         for part in parts.modules():
