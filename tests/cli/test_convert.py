@@ -14,7 +14,9 @@ from inkcast.cli import app
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.ip_adapter.weights import Adapter as PlusAdapter
 from inkcast.engines.ip_adapter.weights import load_adapter as load_plus
-from inkcast.engines.story_maker.weights import PUBLISHED, fresh_adapter, load_adapter
+from inkcast.engines.ip_adapter.weights import save_adapter as save_plus
+from inkcast.engines.story_maker.eyes import Preparation
+from inkcast.engines.story_maker.weights import PUBLISHED, Facts, fresh_adapter, load_adapter, save_adapter
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.resampler import ResamplerSize
 
@@ -49,6 +51,49 @@ def test_an_ip_adapter_is_converted(backbone: Backbone, tiny_base_folder: Path, 
     assert run(tmp_path / "plus.bin", "--to", tmp_path, "--base", tiny_base_folder)[0] == 0
     again = load_plus(backbone, tmp_path / "engines" / "ip-adapter" / "adapter.safetensors")
     assert weights_digest(again) == weights_digest(plus)
+
+
+def test_weights_trained_here_become_a_public_file_that_reads_back(
+    backbone: Backbone, tiny_base_folder: Path, tmp_path: Path
+) -> None:
+    size = replace(SIZE, character=replace(SIZE.character, heads=2, head_dim=64), face_head_dim=64)
+    adapter, facts = fresh_adapter(backbone.unet, size, RANK), Facts(preparation=Preparation("square", 0.7))
+    with torch.no_grad():
+        for tensor in adapter.parameters():
+            tensor.copy_(torch.randn_like(tensor).half())
+    save_adapter(adapter, facts, tmp_path / "ours.safetensors")
+    code, text = run(tmp_path / "ours.safetensors", "--to", tmp_path / "mask.bin", "--base", tiny_base_folder)
+    assert (code, "note: made for pictures cut" in text) == (0, True), text
+    parts = torch.load(tmp_path / "mask.bin", weights_only=True)
+    for part, tensors in parts.items():  # as published: two dictionaries of plain tensors
+        own = adapter.get_submodule(part).state_dict()
+        assert own.keys() == tensors.keys()
+        assert all(torch.equal(own[name].half(), tensors[name]) for name in own)
+    assert parts.keys() == {"image_proj_model", "ip_adapter"}
+    again, as_published = load_adapter(backbone.unet, tmp_path / "mask.bin")
+    assert (weights_digest(again), as_published) == (weights_digest(adapter), PUBLISHED)
+
+    code, text = run(tmp_path / "ours.safetensors", "--to", tmp_path / "mask.bin", "--base", tiny_base_folder)
+    assert (code, "is there already" in text) == (1, True)
+    save_adapter(adapter, replace(facts, head_dim=128), tmp_path / "wide.safetensors")
+    code, text = run(tmp_path / "wide.safetensors", "--to", tmp_path / "wide.bin", "--base", tiny_base_folder)
+    assert (code, "heads of 128 and 64 channels, which a mask.bin cannot tell" in text) == (1, True)
+    assert not (tmp_path / "wide.bin").exists()
+
+
+def test_an_ip_adapter_trained_here_becomes_a_public_file(
+    backbone: Backbone, tiny_base_folder: Path, tmp_path: Path
+) -> None:
+    for head_dim, wanted in ((64, 0), (32, 1)):
+        plus = PlusAdapter(backbone.unet, ResamplerSize(32, 64, 32, depth=1, heads=2, head_dim=head_dim, queries=3))
+        save_plus(plus, tmp_path / f"{head_dim}.safetensors")
+        code, text = run(
+            tmp_path / f"{head_dim}.safetensors", "--to", tmp_path / f"{head_dim}.bin", "--base", tiny_base_folder
+        )
+        assert code == wanted, text
+    assert torch.load(tmp_path / "64.bin", weights_only=True).keys() == {"image_proj", "ip_adapter"}
+    load_plus(backbone, tmp_path / "64.bin")
+    assert not (tmp_path / "32.bin").exists()
 
 
 class Trap:

@@ -1,4 +1,4 @@
-"""inkcast convert: published weights, which come as pickles, into safetensors where an engine looks for them."""
+"""inkcast convert: published weights, which come as pickles, into safetensors where an engine looks, and back."""
 
 from __future__ import annotations
 
@@ -21,35 +21,53 @@ def group() -> None:
 @app.command()
 def convert(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="StoryMaker's mask.bin, or an IP-Adapter-Plus for SDXL.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="StoryMaker's mask.bin, an IP-Adapter-Plus for SDXL, or what was made of one."
+        ),
     ],
     to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The base's folder; engines/NAME/ in it gets the file.")
+        Path,
+        typer.Option(
+            "--to", metavar="PATH", help="The base's folder, where engines/NAME/ gets the file; or a public FILE.bin."
+        ),
     ],
     base: Annotated[
         str, typer.Option("--base", help="What the weights are for: sdxl, or the folder of a base of other sizes.")
     ] = "sdxl",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights that are there already.")] = False,
 ) -> None:
-    """Convert published weights; names and shapes are checked, and no code in the file is run."""
+    """Convert published weights, or weights trained here into the published form.
+
+    Names and shapes are checked, and no code in the file is run.
+    """
     from inkcast.engines.checkpoints import read_checkpoint
     from inkcast.errors import OutputError
     from inkcast.files import shown
 
     checkpoint = read_checkpoint(file)
     name = engine_of(checkpoint)
-    target = to / "engines" / name / "adapter.safetensors"
+    public = to.suffix == ".bin"
+    target = to if public else to / "engines" / name / "adapter.safetensors"
     if target.exists() and not overwrite:
         raise OutputError(f"{shown(target)} is there already: give --overwrite, or another --to")
     unet = layout_of(base)
     if name == "story-maker":
-        from inkcast.engines.story_maker.weights import convert_published, full_names
+        from inkcast.engines.story_maker import weights as maker
 
-        convert_published(unet, full_names(checkpoint), target)
+        checkpoint = maker.full_names(checkpoint)
+        (maker.write_published if public else maker.convert_published)(unet, checkpoint, target)
+        made, run = maker.facts_of(checkpoint), maker.PUBLISHED
+        if public and (made.preparation, made.options) != (run.preparation, run.options):
+            typer.echo(
+                f"note: made for pictures cut {made.preparation} and {made.options}; whoever reads a mask.bin takes "
+                f"{run.preparation} and {run.options}",
+                err=True,
+            )
     else:
-        from inkcast.engines.ip_adapter.weights import convert_published as convert_plus
+        from inkcast.engines.ip_adapter import weights as plus
 
-        convert_plus(unet, checkpoint, target)
+        (plus.write_published if public else plus.convert_published)(unet, checkpoint, target)
     typer.echo(str(target))
 
 

@@ -138,6 +138,16 @@ def save_tensors(
         save_file(written, temporary, metadata={"format": "pt", **facts, **(metadata or {})})
 
 
+def save_published(checkpoint: Checkpoint, path: Path) -> None:
+    """A public file: a pickle of a dictionary of float16 tensors for each part; how to run them it cannot tell."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in checkpoint.tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor.half() if tensor.is_floating_point() else tensor
+    with replacing_file(path) as temporary:
+        torch.save(parts, temporary)
+
+
 def _packed(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All int8 tensors as one Huffman-coded (RFC 1950) stream, and the metadata that says which they are."""
     whole = {name: tensor for name, tensor in tensors.items() if tensor.dtype != torch.int8}

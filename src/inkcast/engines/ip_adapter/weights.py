@@ -9,7 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from inkcast.engines.checkpoints import Checkpoint, Shapes, load_strict, read_checkpoint, save_tensors, save_weights
+from inkcast.engines.checkpoints import (
+    Checkpoint,
+    Shapes,
+    load_strict,
+    read_checkpoint,
+    save_published,
+    save_tensors,
+    save_weights,
+)
 from inkcast.errors import WeightsError
 from inkcast.files import shown
 from inkcast.sdxl.backbone import Backbone
@@ -60,11 +68,25 @@ def load_adapter(base: Backbone, path: Path) -> Adapter:
 
 def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     """Writes the tensors as they are, in float16, once names and shapes are known to fit. Raises as loading would."""
+    check_layout(unet, checkpoint)
+    save_tensors(checkpoint.tensors, path, {_HEAD_DIM: str(_head_dim(checkpoint))})
+
+
+def write_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """As a public .bin, which tells tensors only. Raises as loading would, and for heads that are not as public."""
+    check_layout(unet, checkpoint)
+    if (width := _head_dim(checkpoint)) != int(_PUBLIC_HEAD_DIM):
+        raise WeightsError(
+            f"{shown(checkpoint.source)} has heads of {width} channels, which a .bin cannot tell: keep the safetensors"
+        )
+    save_published(checkpoint, path)
+
+
+def check_layout(unet: nn.Module, checkpoint: Checkpoint) -> None:
+    """Names and shapes only, nothing is allocated; raises `WeightsError` as loading would."""
     with torch.device("meta"):
         adapter = Adapter(unet, _size(checkpoint))
     load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
-    head_dim = checkpoint.metadata.get(_HEAD_DIM, _PUBLIC_HEAD_DIM)
-    save_tensors(checkpoint.tensors, path, {_HEAD_DIM: head_dim})
 
 
 def parameter_counts(unet: nn.Module) -> Mapping[str, int]:

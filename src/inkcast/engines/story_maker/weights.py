@@ -11,7 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from inkcast.engines.checkpoints import Checkpoint, Shapes, load_strict, read_checkpoint, save_tensors, save_weights
+from inkcast.engines.checkpoints import (
+    Checkpoint,
+    Shapes,
+    load_strict,
+    read_checkpoint,
+    save_published,
+    save_tensors,
+    save_weights,
+)
 from inkcast.engines.story_maker.encoder import PerceiverSize, PositionalPerceiver
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.lora import lora_layers
@@ -135,6 +143,19 @@ def convert_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> No
     """Writes the tensors as they are, in float16, with the facts of the published code. Raises as loading would."""
     check_layout(unet, checkpoint)
     save_tensors(checkpoint.tensors, path, {_FACTS: json.dumps(asdict(facts_of(checkpoint)))})
+
+
+def write_published(unet: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """As a `mask.bin`, which tells tensors only. Raises as loading would, and for heads that are not as published."""
+    check_layout(unet, checkpoint)
+    facts = facts_of(checkpoint)
+    widths = (facts.head_dim, facts.face_head_dim)
+    if widths != (PUBLISHED.head_dim, PUBLISHED.face_head_dim):
+        raise WeightsError(
+            f"{shown(checkpoint.source)} has heads of {widths[0]} and {widths[1]} channels, which a mask.bin cannot "
+            "tell: keep the safetensors"
+        )
+    save_published(checkpoint, path)
 
 
 def _size(checkpoint: Checkpoint, facts: Facts) -> tuple[PerceiverSize, int]:
