@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from inkcast.assets import toon_weights
+from inkcast.engines.any_story.engine import load_engine as load_any_story
+from inkcast.engines.any_story.options import Options
 from inkcast.engines.registry import load_engine
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.matching import SCORED
@@ -120,6 +122,27 @@ def test_a_stranger_outside_the_hero_s_box_keeps_their_own_looks() -> None:
     assert ours.hero.mean > alone.hero.mean + 0.15
     assert ours.stranger.mean < alone.stranger.mean + 0.2
     assert ours.hero.mean > ours.stranger.mean + 0.2
+
+
+@pytest.mark.slow
+def test_a_stranger_anywhere_is_no_copy_of_the_hero_and_the_router_keeps_the_two_apart() -> None:
+    """AnyStory as it ships, without a box. Strangers still get more of the hero's looks than chance gives them."""
+    base, eyes = load_backbone("toon", device="cpu"), Eyes(toon_weights())
+    routed, everywhere = (
+        measure_passers_by(
+            base,
+            load_any_story(base, options=Options(router=router)),
+            eyes.oracle,
+            eyes.detector,
+            encounters(16, 5),
+            Batching(steps=10),
+        )
+        for router in ("refined", "off")
+    )
+    assert routed.met.mean > 0.8
+    assert routed.copies.mean == 0
+    apart, blended = (one.hero.mean - one.stranger.mean for one in (routed, everywhere))
+    assert apart > blended + 0.02
 
 
 def test_the_figures_are_written(tmp_path: Path) -> None:
