@@ -128,19 +128,13 @@ def learn_gallery(
 
 
 def _base(base: str, device: str, dtype: str) -> Backbone:
-    import torch
-
     from inkcast.drawing.easel import DTYPES
     from inkcast.errors import UsageError
     from inkcast.sdxl.backbone import load_backbone
 
     if dtype not in DTYPES:
         raise UsageError(f"unknown precision {dtype!r}: use one of {', '.join(DTYPES)}")
-    return load_backbone(
-        base,
-        device=None if device == "auto" else device,
-        dtype=None if dtype == "auto" else getattr(torch, dtype),
-    )
+    return load_backbone(base, device=device, dtype=dtype)
 
 
 def _person(name: str, images: list[Path]) -> Character:

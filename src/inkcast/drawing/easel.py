@@ -18,7 +18,6 @@ from inkcast.events import Note, Report, unheard
 from inkcast.page.panel import DrawnPanel, Figure
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
     from inkcast.drawing.figures import Finder
@@ -192,7 +191,7 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
 
     base = load_backbone(
         drawing.base,
-        device=None if drawing.device == "auto" else drawing.device,
+        device=drawing.device,
         dtype=_precision(drawing),
         low_vram=drawing.low_vram,
     )
@@ -208,17 +207,12 @@ def open_easel(drawing: Drawing, report: Report) -> BaseEasel:
     return BaseEasel(base, engine, choices, report, loras=loras)
 
 
-def _precision(drawing: Drawing) -> torch.dtype | None:
-    """What was asked for; None leaves it to the base."""
-    import torch
-
+def _precision(drawing: Drawing) -> str:
+    """What was asked for, or what the engine needs; "auto" leaves it to the base."""
     from inkcast.sdxl.backbone import choose_device
 
-    if drawing.dtype != "auto":
-        return getattr(torch, drawing.dtype)  # type: ignore[no-any-return]
-    device = choose_device(None if drawing.device == "auto" else drawing.device)
-    on_cpu = device.type == "cpu"
-    return torch.float32 if on_cpu and engine_info(drawing.engine or DEFAULT).exact else None
+    exact = drawing.dtype == "auto" and engine_info(drawing.engine or DEFAULT).exact
+    return "float32" if exact and choose_device(drawing.device).type == "cpu" else drawing.dtype
 
 
 def settled(drawing: Drawing, engine: Engine, base: Backbone) -> Drawing:

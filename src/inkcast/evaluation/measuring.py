@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from inkcast.assets import toon_weights
 from inkcast.engines.registry import ENGINES, engine_info, load_engine
 from inkcast.errors import EngineError, UsageError
@@ -128,9 +126,7 @@ def evaluate_routing(
 
 def open_base(choices: Choices, dtype: str) -> Backbone:
     """`dtype` is what "auto" means: figures of toon are those of float32 on every machine."""
-    name = dtype if choices.dtype == "auto" else choices.dtype
-    device = None if choices.device == "auto" else choices.device
-    return load_backbone(choices.base, device=device, dtype=None if name == "auto" else getattr(torch, name))
+    return load_backbone(choices.base, device=choices.device, dtype=dtype if choices.dtype == "auto" else choices.dtype)
 
 
 def engines_of(base: Backbone, asked: tuple[str, ...], report: Report) -> tuple[str, ...]:

@@ -82,9 +82,9 @@ class Backbone:
         return path
 
 
-def choose_device(device: str | torch.device | None = None) -> torch.device:
-    """What was asked for, else CUDA, else Apple's GPU, else the CPU."""
-    if device is None:
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """What was asked for; "auto" is CUDA, else Apple's GPU, else the CPU."""
+    if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         chosen = torch.device(device)
@@ -96,8 +96,12 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """float16 on GPUs; on CPUs bfloat16 where AMX makes it fast, else float32."""
+def choose_dtype(device: torch.device, dtype: str | torch.dtype = "auto") -> torch.dtype:
+    """What was asked for; "auto" is float16 on GPUs, on CPUs bfloat16 where AMX makes it fast, else float32."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype != "auto":
+        return getattr(torch, dtype)  # type: ignore[no-any-return]
     if device.type != "cpu":
         return torch.float16
     return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
@@ -106,8 +110,8 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 def load_backbone(
     source: str | Path,
     *,
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
     low_vram: bool = False,
 ) -> Backbone:
     """Load a base and install our attention processors.
@@ -120,7 +124,7 @@ def load_backbone(
         BaseModelError: not found, not an SDXL or SD base, or offline; the device is not available.
     """
     place = choose_device(device)
-    precision = dtype or choose_dtype(place)
+    precision = choose_dtype(place, dtype)
     toon = assets.toon_weights() if source == "toon" else None
     found = find_source(source if toon is None else toon / "base")
     companions = found.companions if toon is None else toon
