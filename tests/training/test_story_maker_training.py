@@ -125,6 +125,27 @@ def test_without_its_background_or_its_lora(recipes: Any) -> None:
     assert objective.picture().shape == whole.picture().shape
 
 
+def test_references_may_be_cut_out_of_the_picture_itself(recipes: Any) -> None:
+    own, other = (build_objective(recipes("story-maker", own_references=share), CPU).source for share in (1.0, 0.0))
+    compared = 0
+    for index in range(6):
+        mine, usual = own[index], other[index]
+        assert torch.equal(mine["latents"], usual["latents"])
+        for place in torch.nonzero(mine["present"]).flatten():
+            mask = mine["masks"][place]
+            if mask.mean() < 0.03:
+                continue  # hardly to be seen there
+            inside = mine["reference_masks"][place] > 0
+            rows, columns = (torch.nonzero(mask.any(dim)).flatten() for dim in (1, 0))
+            drawn = (rows[-1] - rows[0] + 1) / (columns[-1] - columns[0] + 1)
+            box = [torch.nonzero(inside.any(dim)).flatten() for dim in (1, 0)]
+            cut = (box[0][-1] - box[0][0] + 1) / (box[1][-1] - box[1][0] + 1)
+            assert cut == pytest.approx(float(drawn), rel=0.25), "the silhouette is the picture's"
+            assert not torch.equal(mine["references"][place], usual["references"][place])
+            compared += 1
+    assert compared >= 4
+
+
 def test_errors_at_subjects_weigh_more(recipes: Any) -> None:
     plain, heavy = (build_objective(recipes("pose-controlnet", focus=f), CPU) for f in (1.0, 3.0))
     batch = torch.utils.data.default_collate([plain.source[n] for n in range(2)])

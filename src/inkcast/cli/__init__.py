@@ -42,7 +42,9 @@ COMMANDS = {
     "segment": Entry("inkcast.cli.segment", "Find a character in a picture by a reference."),
     "toon": Entry("inkcast.cli.toon", "Draw characters and scenes of the toon world.", group=True),
     "data": Entry("inkcast.cli.data", "Build and inspect the data that methods are trained on.", group=True),
-    "convert": Entry("inkcast.cli.convert", "Convert published weights, or weights trained here into the published form."),
+    "convert": Entry(
+        "inkcast.cli.convert", "Convert published weights, or weights trained here into the published form."
+    ),
     "train": Entry("inkcast.cli.train", "Train a part from a recipe."),
     "evaluate": Entry("inkcast.cli.evaluate", "Measure the base, the engines and the story parser.", group=True),
     "bench": Entry("inkcast.cli.bench", "Time the parts of a comic on this machine."),

@@ -82,6 +82,8 @@ class Parameters(Table):
     `attention_weight` is lambda of eq. 12; `id_weight` that of the identity loss, for noise up to step `id_steps`. A
     picture fills `most` of the `people` places. `lora` and `background` false train without the LoRA or the
     background's tokens. Errors where subjects stand weigh `focus` times as much.
+    `own_references` is the share of drawn pictures whose references are cut out of them (`Subjects.own`), as the
+    paper's are.
     `init_faceid` and `init_plus` are IP-Adapters to begin with (section 5.1.2); without the first, keys and values are
     the second's.
     """
@@ -108,6 +110,7 @@ class Parameters(Table):
     zero_face: float = 0.1
     zero_character: float = 0.1
     sheets: float = 0.4
+    own_references: float = 0.0
     attention_weight: float = 0.1
     attention_form: LossForm = "paper"
     id_weight: float = 0.1
@@ -207,6 +210,7 @@ def find_source(parameters: Parameters, base: Backbone, eyes: Eyes, seed: int) -
             drop_subjects=parameters.drop_subjects,
             sheets=parameters.sheets,
             seed=seed,
+            own=parameters.own_references,
         )
         if not isinstance(eyes.faces, ToonFaces):
             raise TrainingError("drawn pictures need the toon detector: set parameters.detector to its folder")

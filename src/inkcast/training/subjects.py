@@ -71,6 +71,15 @@ def cut_out(drawn: Rendering, side: int) -> tuple[UInt8[np.ndarray, "side side 3
     return on_white(drawn.image, mask, side), on_white(np.zeros_like(drawn.image), mask, side)[..., 0] < 255
 
 
+def alone(picture: Rendering, number: int) -> Rendering:
+    """The picture with one of its actors as its only one."""
+    return replace(
+        picture,
+        instances=(picture.instances == number + 1).astype(picture.instances.dtype),
+        actors=(picture.actors[number],),
+    )
+
+
 def nameless(scene: Scene) -> Scene:
     """The scene with nobody called by name: a star's name would tell the looks."""
     return replace(scene, actors=tuple(replace(actor, name="") for actor in scene.actors))
@@ -90,7 +99,8 @@ class Subjects:
     """Samples for `TrainingBatch` from a cache's pictures of one to `most` subjects; all chance from the index.
 
     `masks` are instances in the picture at half its size, in [0, 1] (subjects nearer the viewer hide others); `lean` as
-    in `drawn_timestep`.
+    in `drawn_timestep`. A share `own` of the samples has its references cut out of the picture itself, as where there
+    is one picture of everybody: then looks and poses come together.
     """
 
     latents: Latents
@@ -102,6 +112,7 @@ class Subjects:
     sheets: float
     seed: int
     lean: float = 1.0
+    own: float = 0.0
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -127,6 +138,9 @@ class Subjects:
         noise = rng.standard_normal(x.shape, np.float32)
         timestep = drawn_timestep(rng, TRAIN_STEPS, self.lean)
         references = tuple(reference_rendering(actor.subject, rng, plan.size, self.sheets) for actor in scene.actors)
+        if rng.random() < self.own:
+            seen = [(picture.instances == n + 1).mean() >= FEWEST_PIXELS for n in range(len(references))]
+            references = tuple(alone(picture, n) if seen[n] else other for n, other in enumerate(references))
         sample = {
             "latents": torch.from_numpy(x),
             "noise": torch.from_numpy(noise),

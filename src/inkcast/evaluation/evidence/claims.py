@@ -128,6 +128,7 @@ def _other_base() -> Arm:
 
 
 USUAL = _story_maker("StoryMaker")
+OWN = "parameters.own_references=1"  # references cut out of the training pictures: their poses are the pictures'
 IP_ADAPTER = Arm("ip-adapter", labs.ip_adapter, "ip-adapter", "ip-adapter-toon", "recipes/ip-adapter-toon.toml")
 USUAL_ENGINES = (_router("any-story", "refined"), replace(USUAL, name="story-maker"), IP_ADAPTER)
 ANY_STORY = "AnyStory, arXiv 2501.09503"
@@ -190,7 +191,11 @@ CLAIMS: tuple[Claim, ...] = (
         "story-maker-pose",
         f"{STORY_MAKER}, section 4.5",
         "Trained with a pose ControlNet, characters take the pose that the words ask for, not the reference's.",
-        (_story_maker("without poses in training", "-no-pose", "parameters.poses=false"), USUAL),
+        (
+            _story_maker("without poses in training", "-own-no-pose", f"{OWN} --set parameters.poses=false"),
+            _story_maker("with poses in training", "-own", OWN),
+            USUAL,
+        ),
         action_cases,
         ("action", "pose_copied", "looks"),
     ),
