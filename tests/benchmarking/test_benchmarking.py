@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from typer.testing import CliRunner
 
-from inkcast.benchmarking import comparison
+from inkcast.benchmarking import comparison, models
 from inkcast.benchmarking.clock import Laps, Turn, against, take_turns
 from inkcast.benchmarking.comparison import Comparison, Plan, compare
 from inkcast.benchmarking.costs import Cost, measure_costs, operations
@@ -156,8 +156,16 @@ def test_full_size_says_why_it_was_left_out() -> None:
     assert found.costs == ()
 
 
+def test_full_size_is_made_on_the_cpu_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "random_model", lambda widths: widths)
+    found = models.model_of("full", "cpu")
+    assert found == models.FULL_ON_CPU
+    assert (found.device, found.dtype, found.side) == ("cpu", torch.bfloat16, 512)
+    assert (found.channels, found.depths) == (models.FULL.channels, models.FULL.depths)
+
+
 def test_the_command_tells_all_of_it(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "model_of", lambda scale: model)
+    monkeypatch.setattr(comparison, "model_of", lambda scale, device: model)
     plan = comparison.Plan
     monkeypatch.setattr(comparison, "Plan", lambda *given, **more: plan(*given, **more, people=(1,)))
     done = CliRunner().invoke(app, ["bench", "--quick", "--json"])

@@ -45,13 +45,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for. `rounds` are those of a step's timing; `memory` measures it too, in a process per row."""
+    """What is asked for. `rounds` are those of a step's timing; `memory` measures it too, in a process per row. Only
+    full size asks for the `device`: "cpu" measures it there, at half the side."""
 
     scales: Sequence[Scale]
     engines: Sequence[str] = ENGINES
     people: Sequence[int] = (1, 2, 3)
     rounds: int = 5
     memory: bool = True
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ def compare(plan: Plan, report: Report = unheard) -> Iterator[Comparison]:
     """One scale after the other, each given up before the next is made."""
     for scale in plan.scales:
         report(Progress(f"{scale}: making", 0, 1))
-        model = model_of(scale)
+        model = model_of(scale, plan.device)
         if model is None:
-            yield Comparison(scale, "SDXL at full size", skipped="no GPU here: full size is measured on CUDA only")
+            wanting = "no GPU here: --device cpu measures full size on the CPU, in bfloat16 (20 GB, about an hour)"
+            yield Comparison(scale, "SDXL at full size", skipped=wanting)
             continue
         found = measured(model, plan, report)
         del model
@@ -113,7 +116,7 @@ def _with_peaks(found: Comparison, scale: Scale, plan: Plan, report: Report) -> 
     taken: list[int] = []
     for number, (engine, people) in enumerate(rows):
         report(Progress(f"{scale}: memory", number, len(rows)))
-        taken.append(peak_memory(scale, engine, max(people, 1)))
+        taken.append(peak_memory(scale, engine, max(people, 1), plan.device))
     peaks = tuple(
         Peak(engine, people, round(own / 1e6, 1), own / taken[0])
         for (engine, people), own in zip(rows, taken, strict=True)

@@ -1,6 +1,6 @@
 """The most memory that drawing one panel takes, in a process of its own, whose peak is nobody else's.
 
-`python -m inkcast.benchmarking.memory SCALE ENGINE PEOPLE` draws and writes the bytes to standard output.
+`python -m inkcast.benchmarking.memory SCALE ENGINE PEOPLE DEVICE` draws and writes the bytes to standard output.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from inkcast.errors import EngineError
 _STATUS = Path("/proc/self/status")
 
 
-def peak_memory(scale: str, engine: str, people: int) -> int:
+def peak_memory(scale: str, engine: str, people: int, device: str = "auto") -> int:
     """Bytes: resident on the CPU, allocated on a GPU. `engine` may be "plain".
 
     Raises:
         EngineError: the process failed, such as for want of memory.
     """
-    command = [sys.executable, "-m", "inkcast.benchmarking.memory", scale, engine, str(people)]
+    command = [sys.executable, "-m", "inkcast.benchmarking.memory", scale, engine, str(people), device]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it was killed, which a lack of memory does"])[-1]
@@ -28,7 +28,7 @@ def peak_memory(scale: str, engine: str, people: int) -> int:
     return int(done.stdout.split()[-1])
 
 
-def main(scale: str, engine: str, people: int) -> int:
+def main(scale: str, engine: str, people: int, device: str) -> int:
     """Loads, encodes, conditions and draws two steps; the peak since the process began."""
     import torch
 
@@ -36,7 +36,7 @@ def main(scale: str, engine: str, people: int) -> int:
     from inkcast.benchmarking.panels import PLAIN, condition, draw_panel, enrol, panel_of, plain_prompt, stand_in
 
     (known,) = (each for each in SCALES if each == scale)
-    model = model_of(known)
+    model = model_of(known, device)
     assert model is not None
     cast = tuple(stand_in(number) for number in range(people))
     if engine == PLAIN:
@@ -61,4 +61,4 @@ def resident_peak() -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{main(sys.argv[1], sys.argv[2], int(sys.argv[3]))}\n")
+    sys.stdout.write(f"{main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])}\n")

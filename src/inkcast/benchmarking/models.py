@@ -76,6 +76,9 @@ FULL = Widths(
     device="cuda",
     dtype=torch.float16,
 )
+FULL_ON_CPU = replace(
+    FULL, about="SDXL at full size, random weights, bfloat16, 512 px", device="cpu", dtype=torch.bfloat16, side=512
+)
 TOPOLOGY = Widths(
     "topology",
     "SDXL's topology at a quarter of its width, random weights, float32, 64 x 64 latents",
@@ -191,12 +194,14 @@ def _usual_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def model_of(scale: Scale) -> Model | None:
-    """None where it needs a GPU and there is none."""
+def model_of(scale: Scale, device: str = "auto") -> Model | None:
+    """None where it needs a GPU and there is none, and `device` is not "cpu"."""
     if scale == "toon":
         return toon_model()
     if scale == "topology":
         return random_model(TOPOLOGY)
+    if device == "cpu":
+        return random_model(FULL_ON_CPU)
     return random_model(FULL) if torch.cuda.is_available() else None
 
 

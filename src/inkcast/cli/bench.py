@@ -27,8 +27,8 @@ def bench(
         typer.Option(
             "--on",
             help="What to measure, as often as wanted: comic (the parts of a comic), or every engine beside the plain "
-            "base on toon, on topology (SDXL's, a quarter wide) or at full size (needs a GPU); left out: all of these. "
-            "studio: 50 clients that list while one worker draws eight comics.",
+            "base on toon, on topology (SDXL's, a quarter wide) or at full size (on a GPU, or slowly: --device cpu); "
+            "left out: all of these. studio: 50 clients that list while one worker draws eight comics.",
         ),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="The comic's method; any-story where the base has it.")] = "",
@@ -65,7 +65,7 @@ def bench(
             drawing = Drawing(engine=engine, base=base, steps=steps, device=device, dtype=dtype, low_vram=low_vram)
             seconds = measure(drawing, rounds=rounds, report=report)
         scales = [scale for scale in SCALES if scale in wanted]
-        plan = Plan(scales, rounds=rounds, memory=memory and not quick)  # type: ignore[arg-type]
+        plan = Plan(scales, rounds=rounds, memory=memory and not quick, device=device)  # type: ignore[arg-type]
         found = list(compare(plan, report))
         felt = measure_load(Load()) if STUDIO in wanted else None
     if as_json:
