@@ -11,6 +11,7 @@ from inkcast.engines.checkpoints import load_strict, read_checkpoint, save_weigh
 from inkcast.errors import BaseModelError
 from inkcast.files import shown
 from inkcast.pretrained import load_part, load_pretrained
+from inkcast.quiet import no_advice
 
 PACKED = "controlnet-int8.safetensors"
 
@@ -28,7 +29,8 @@ def load_controlnet(folder: Path, dtype: torch.dtype) -> Any:
     with torch.device("meta"):
         net: Any = load_part(what, folder, lambda: ControlNetModel.from_config(config))
     load_strict(net.to_empty(device="cpu"), read_checkpoint(folder / PACKED))
-    return net.to(dtype).eval()
+    with no_advice():  # of casting modules, even to the dtype that they have
+        return net.to(dtype).eval()
 
 
 def save_controlnet(net: Any, folder: Path) -> None:
