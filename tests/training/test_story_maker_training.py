@@ -24,6 +24,7 @@ from inkcast.engines.story_maker.engine import load_engine
 from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.weights import load_adapter
 from inkcast.errors import BaseModelError, TrainingError
+from inkcast.sampling.controlnet import PACKED
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
 from inkcast.training.checkpoints import existing, initialise
@@ -107,6 +108,33 @@ def test_training_goes_on_from_an_export(recipes: Any, tmp_path: Path) -> None:
         assert (
             float((parameter - given[name]).detach().abs().max()) <= float(given[name].detach().abs().max()) / LEVELS
         ), name
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_controlnet_goes_on_from_its_export(recipes: Any, tmp_path: Path, attention: bool) -> None:
+    first, second = (build_objective(recipes("pose-controlnet", attention=attention), CPU) for _ in range(2))
+    with torch.no_grad():
+        for parameter in first.module.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        first.export(tmp_path / "export")
+    initialise(second.module, tmp_path / "export" / PACKED)
+    given = dict(first.module.named_parameters())
+    for name, parameter in second.module.named_parameters():
+        assert float((parameter - given[name]).detach().abs().max()) <= float(given[name].detach().abs().max()) / LEVELS
+
+
+def test_a_small_controlnet_has_the_unet_s_residual_blocks_and_nothing_that_reads_words(recipes: Any) -> None:
+    whole, small = (build_objective(recipes("pose-controlnet", attention=way), CPU) for way in (True, False))
+    own: dict[str, torch.Tensor] = small.net.state_dict()  # type: ignore[attr-defined]
+    of_unet: dict[str, torch.Tensor] = small.base.unet.state_dict()  # type: ignore[attr-defined]
+    assert not [name for name in own if "attentions" in name or "add_embedding" in name]
+    copied = [name for name in own if not name.startswith("controlnet_")]
+    assert any("mid_block.resnets.0" in name for name in copied)
+    assert all(torch.equal(own[name], of_unet[name]) for name in copied)
+    batch = torch.utils.data.default_collate([small.source[n] for n in range(2)])
+    small.module(batch)["loss"].backward()
+    assert small.net.controlnet_down_blocks[0].weight.grad.abs().sum() > 0  # type: ignore[attr-defined]
+    torch.testing.assert_close(small.module(batch)["loss"], whole.module(batch)["loss"])  # zero convolutions
 
 
 def test_without_its_background_or_its_lora(recipes: Any) -> None:

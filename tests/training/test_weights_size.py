@@ -85,7 +85,7 @@ def test_what_ships_and_what_the_recipes_add_fit(tmp_path: Path, capsys: pytest.
     )
 
     pose = pose_training.Parameters.model_validate(load_recipe(RECIPES / "pose-controlnet-toon.toml").parameters)
-    net = pose_training.fresh_controlnet(base, pose.hint_channels)
+    net = pose_training.fresh_controlnet(base, pose.hint_channels, attention=pose.attention)
     save_controlnet(net, tmp_path / "controlnet")
     assert_nearly(net, load_controlnet(tmp_path / "controlnet", torch.float32))
 

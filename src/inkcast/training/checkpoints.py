@@ -109,15 +109,18 @@ def load(run: Path, state: State) -> Progress:
 def initialise(module: nn.Module, path: Path) -> None:
     """Starts `module` from trained weights.
 
-    `path`: a run's folder (its last checkpoint), a checkpoint, a safetensors file (also an engine's, as it ships), or
-    the folder of a diffusers pipeline, whose parts are taken by the names they have in `module`.
+    `path`: a run's folder (its last checkpoint), a checkpoint, a safetensors file (also an engine's or a ControlNet's,
+    as it ships), or the folder of a diffusers pipeline, whose parts are taken by the names they have in `module`.
 
     Averaged weights are taken where there are any. Raises `TrainingError` if there are none or they do not fit.
     """
     tensors = read_parts(path, module) if (path / "model_index.json").exists() else read_weights(path)
     own = dict(module.named_parameters())
-    if not own.keys() & tensors.keys():
-        tensors = {f"{ENGINE_PARTS}{name}": value for name, value in tensors.items()}
+    parts = {name.split(".")[1] for name in own if name.startswith(ENGINE_PARTS)}
+    for prefix in ("", ENGINE_PARTS, *(f"{ENGINE_PARTS}{part}." for part in sorted(parts))):
+        if any(prefix + name in own for name in tensors):
+            tensors = {prefix + name: value for name, value in tensors.items()}
+            break
     wrong = [name for name, value in tensors.items() if name not in own or own[name].shape != value.shape]
     missing = [name for name, value in own.items() if value.requires_grad and name not in tensors]
     if wrong or missing:
