@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from inkcast.cast.character import Character, Identity
     from inkcast.sdxl.backbone import Backbone
 
-Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: 1e-5, on toon 1e-4.")]
+Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: SDXL 1e-5, SD 2.1 5e-5, toon 1e-4.")]
 
 app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
 
