@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,22 @@ def test_train_prints_where_the_run_lies(recipe: Path, tmp_path: Path, capsys: p
     assert run(str(recipe), "--set", "loader.workers=0") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'run'}\n"
     assert run(str(recipe), "--set", "loader.workers=0", "--set", "steps=4", "--resume") == 0
+
+
+def test_a_run_without_a_record_of_its_data_is_noted(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    subject = {"mask": "a-1.png", "references": [{"picture": "b.jpg"}]}
+    line = {"picture": "a.jpg", "caption": "a girl", "subjects": [subject]}
+    (tmp_path / "data" / "pairs.jsonl").write_text(json.dumps(line) + "\n")
+    usual = ("--set", "loader.workers=0", "--set", f"parameters.data={tmp_path / 'data'}")
+    assert run(str(recipe), *usual) == 0
+    (tmp_path / "run" / "data.json").unlink()
+    capsys.readouterr()
+    for steps, noted in ((4, True), (5, False)):
+        assert run(str(recipe), *usual, "--set", f"steps={steps}", "--resume") == 0
+        assert ("note:" in capsys.readouterr().err) == noted
 
 
 def test_errors_are_one_line(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

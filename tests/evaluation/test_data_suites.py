@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,6 +14,8 @@ from inkcast.errors import UsageError
 from inkcast.evaluation.data_suites import data_suite
 from inkcast.evaluation.dreambench import read_dreambench_list
 from inkcast.evaluation.protocols import FASTCOMPOSER, FASTCOMPOSER_PAIRS, STORYMAKER
+from inkcast.evaluation.results import Shown, summary
+from inkcast.evaluation.suites import PLAIN, Seen
 
 LIST = """Classes
 
@@ -108,6 +112,26 @@ def test_fastcomposer_s_pairs_are_a_hundred_and_five_by_twenty_one_by_four(tmp_p
     first = suite.commissions[0]
     assert first.words == "an oil painting of a person and an old man"
     assert [part for part in first.panel.parts if part in {"id-00", "id-01"}] == ["id-00", "id-01"]
+
+
+def test_intervals_of_pairs_are_over_means_of_pairs(tmp_path: Path) -> None:
+    suite = data_suite("fastcomposer-pairs", identities(tmp_path, 4), seed=1, images=1, limit=4)
+    pairs = [f"id-{a:02d}+id-{b:02d}" for a, b in combinations(range(4), 2)]
+    chance = np.random.default_rng(7)
+    at_pair, at_picture = dict(zip(pairs, chance.uniform(0.2, 0.8, 6), strict=True)), chance.normal(0, 0.3, 6 * 21)
+    values = [at_pair[one.cluster] + off for one, off in zip(suite.commissions, at_picture, strict=True)]
+    seen = tuple(Seen({"face_sim": float(value)}) for value in values)
+    words = tuple(Seen({"face_sim": 0.1}) for _ in values)
+    found = summary(suite, {}, [Shown(PLAIN, "", (), words), Shown("any-story", "", (), seen)])
+
+    means = np.array(values).reshape(6, 21).mean(1)  # pair after pair, 21 prompts each
+    drawn = means[np.random.default_rng(0).integers(6, size=(2000, 6))].mean(1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    interval = found.tables[""]["any-story"]["face_sim"]
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((np.mean(values), low, high), abs=1e-12)
+    assert interval.count == 6 * 21, "pictures"
+    gain = found.gains[""]["any-story"]["face_sim"]
+    assert (gain.low, gain.high) == pytest.approx((low - 0.1, high - 0.1), abs=1e-12)
 
 
 def test_pairs_have_prompts_of_their_own(tmp_path: Path) -> None:

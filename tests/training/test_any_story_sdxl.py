@@ -1,4 +1,5 @@
-"""AnyStory's SDXL recipes, dry: at tiny width over a base that predicts noise, on pictures from a folder."""
+"""AnyStory's SDXL recipes, dry, by the command line: at tiny width over a base that predicts noise, on pictures of a
+folder."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from tests import tiny
+from tests.training.command import command_line, flags
 
 from inkcast.engines.any_story.weights import ROUTER_SIZE, SUBJECT_SIZE
 from inkcast.errors import TrainingError
@@ -22,7 +24,6 @@ from inkcast.training.diffusion import min_snr, min_snr_noise
 from inkcast.training.objective import build_objective
 from inkcast.training.pairs import Pairs, read_manifest
 from inkcast.training.recipe import load_recipe
-from inkcast.training.trainer import train
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = ["channels=16", "depth=1", "heads=2", "head_dim=8"]
@@ -65,10 +66,10 @@ def test_a_dry_run_of_both_recipes(folder: Path, tiny_base_folder: Path, tmp_pat
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     qformer = [f"parameters.qformer.{value}" for value in SMALL]
     settings = tiny_settings(folder, tiny_base_folder, first)
-    train(load_recipe(RECIPES / "any-story-stage1-sdxl.toml", [*settings, *qformer, "parameters.tokens=4"]))
+    command_line("train", RECIPES / "any-story-stage1-sdxl.toml", *flags(*settings, *qformer, "parameters.tokens=4"))
     small = [f"parameters.router.qformer.{value}" for value in SMALL] + ["parameters.router.features=16"]
     settings = [*tiny_settings(folder, tiny_base_folder, second), f"parameters.encoders={first / 'export'}"]
-    train(load_recipe(RECIPES / "any-story-stage2-sdxl.toml", [*settings, *small]))
+    command_line("train", RECIPES / "any-story-stage2-sdxl.toml", *flags(*settings, *small))
     assert {path.name for path in (second / "export").glob("*.safetensors")} == {
         "encoder.safetensors",
         "reference_net.safetensors",

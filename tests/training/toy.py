@@ -16,10 +16,12 @@ from inkcast.training.trainer import train
 
 
 class Parameters(Table):
-    """`dropout` makes the loss depend on chance inside the model; `broken` is the update whose loss is no number."""
+    """`dropout` makes the loss depend on chance inside the model; `broken` is the update whose loss is no number.
+    `data` is named but not read."""
 
     dropout: float = 0.0
     broken: int = -1
+    data: Path | None = None
 
 
 @dataclass(frozen=True)

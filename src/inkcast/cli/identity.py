@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from inkcast.cast.character import Character, Identity
     from inkcast.sdxl.backbone import Backbone
 
-Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: 1e-5, on toon 1e-4.")]
+Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: SDXL 1e-5, SD 2.1 5e-5, toon 1e-4.")]
 
 app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
 
@@ -110,11 +110,11 @@ def learn_gallery(
     dtype: Dtype = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder; left out: the base's own.")] = None,
 ) -> None:
-    """Learn drawn faces in advance, as safetensors beside the base; who is there already is left."""
+    """Learn drawn faces in advance, as safetensors beside the base; a stopped run goes on, who is there is left."""
     from inkcast.engines.stable_identity.engine import load_engine
     from inkcast.engines.stable_identity.gallery import learn_gallery, sitters
     from inkcast.engines.stable_identity.learn import Learning
-    from inkcast.engines.stable_identity.weights import gallery_folder
+    from inkcast.engines.stable_identity.weights import HomeShelf, gallery_folder
     from inkcast.errors import UsageError
 
     loaded = _base(base, device, dtype)
@@ -123,7 +123,7 @@ def learn_gallery(
     folder = out or gallery_folder(loaded.folder or Path())
     with showing_progress() as report:
         engine = load_engine(loaded, learning=Learning(steps=steps, rate=rate, seed=seed), report=report)
-        members = learn_gallery(engine, tuple(sitters(count)), folder, report)
+        members = learn_gallery(engine, tuple(sitters(count)), folder, HomeShelf().unfinished, report)
     typer.echo(f"{len(members)} faces in {folder}")
 
 

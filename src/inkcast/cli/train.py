@@ -44,5 +44,8 @@ def train(
             text = f"{wanted.name} {line['step']}: loss {line['loss']:.4f}, {line['images_per_second']:.1f} images/s"
             bars.update(task, completed=fraction, description=text)
 
-        folder = run(wanted, resume, report)
+        def note(text: str) -> None:
+            console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+
+        folder = run(wanted, resume, report, note)
     typer.echo(str(folder))

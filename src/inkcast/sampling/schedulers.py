@@ -8,7 +8,8 @@ from inkcast.errors import EngineError
 
 _SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {"use_karras_sigmas": False}),
-    "euler-karras": ("EulerDiscreteScheduler", {"use_karras_sigmas": True}),
+    # of all spacings this one alone lets Karras' sigmas span the base's noise levels whole, as the other two here do
+    "euler-karras": ("EulerDiscreteScheduler", {"use_karras_sigmas": True, "timestep_spacing": "linspace"}),
     "euler-a": ("EulerAncestralDiscreteScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {"use_karras_sigmas": False}),
     "unipc-karras": ("UniPCMultistepScheduler", {"use_karras_sigmas": True}),

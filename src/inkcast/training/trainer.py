@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inkcast.errors import TrainingError
-from inkcast.files import replacing_folder, write_text
+from inkcast.files import replacing_folder
 from inkcast.images import save_png
 from inkcast.training import checkpoints
 from inkcast.training.checkpoints import Progress, State
+from inkcast.training.claiming import Noted, begin, claim
 from inkcast.training.ema import Average
 from inkcast.training.loading import batches
 from inkcast.training.objective import Objective, build_objective, rebuilt
@@ -32,7 +33,6 @@ from inkcast.training.schedule import done, rate
 from inkcast.training.sharding import full, shard, whole
 from inkcast.training.stopping import stopping
 
-RECIPE = "recipe.json"
 LOG = "log.jsonl"
 EXPORTED = "export.json"
 
@@ -71,19 +71,24 @@ class Window:
         }
 
 
-def train(recipe: Recipe, resume: bool = False, report: Report = lambda fraction, line: None) -> Path:
+def train(
+    recipe: Recipe,
+    resume: bool = False,
+    report: Report = lambda fraction, line: None,
+    note: Noted = lambda text: None,
+) -> Path:
     """Runs `recipe` to its end, or until it is asked to stop, and returns the run's folder.
 
-    The folder gets `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which is always the last
-    checkpoint's. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
+    The folder gets `recipe.json`, `data.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which is always
+    the last checkpoint's. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
     """
-    return Run(recipe, resume, report).run()
+    return Run(recipe, resume, report, note).run()
 
 
 class Run:
     """A training run on this process; several processes (torchrun) each hold one."""
 
-    def __init__(self, recipe: Recipe, resume: bool, report: Report) -> None:
+    def __init__(self, recipe: Recipe, resume: bool, report: Report, note: Noted = lambda text: None) -> None:
         if not recipe.steps and not recipe.max_minutes:
             raise TrainingError(f"recipe {recipe.name} has no end: give steps, max_minutes or both")
         self.recipe, self.folder, self.report = recipe, recipe.folder, report
@@ -92,6 +97,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         with self.accelerator.main_process_first():
             self.objective: Objective = build_objective(recipe, self.accelerator.device)
+        begin(self.folder, recipe, resume, self.accelerator, note)
         self.module: nn.Module = self.objective.module.to(self.accelerator.device)
         if recipe.channels_last:
             channels_last(self.module)
@@ -289,22 +295,3 @@ def start_accelerator(recipe: Recipe) -> Accelerator:
     if recipe.tensorboard:
         accelerator.init_trackers("tensorboard")
     return accelerator
-
-
-def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> None:
-    """Takes the run's folder: a new one unless resuming, the same objective and parameters if resuming."""
-    if not resume and checkpoints.existing(folder):
-        raise TrainingError(f"{folder} holds a run already: give --resume to go on, or --set out=… for another folder")
-    if resume and (folder / RECIPE).exists():
-        before = json.loads((folder / RECIPE).read_text())
-        now = json.loads(recipe.model_dump_json())
-        changed = [key for key in ("objective", "parameters", "seed", "batch") if before.get(key) != now[key]]
-        if changed:
-            raise TrainingError(
-                f"{folder} was begun with another {', '.join(changed)}: go on with the same, or start anew with "
-                f"init={folder}"
-            )
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / RECIPE, recipe.model_dump_json(indent=2) + "\n")

@@ -141,6 +141,44 @@ def test_a_gallery_learned_in_advance_is_found_by_name_and_by_picture(
         gather_cast(["nobody"])
 
 
+def test_a_stopped_gallery_goes_on_to_the_same_words(
+    tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the second face, after its third step."""
+    taken: list[int] = []
+    stop_at: list[int] = []
+    advance = Learner.advance
+
+    def stopped(learner: Learner) -> float:
+        if len(taken) in stop_at:
+            stop_at.clear()
+            raise KeyboardInterrupt
+        taken.append(learner.step)
+        return advance(learner)
+
+    monkeypatch.setattr(Learner, "advance", stopped)
+    options = ("--base", tiny_base_folder, "--count", "3", *OPTIONS[2:], "--steps", "4")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run("identity", "learn-gallery", *options, "--out", whole)[0] == 0
+    assert taken == [0, 1, 2, 3] * 3
+
+    taken.clear()
+    stop_at.append(4 + 3)
+    assert run("identity", "learn-gallery", *options, "--out", cut)[0] == 130
+    assert [member.name for member in read_gallery(cut)] == ["Lena Moss"]
+    assert len(list((tmp_path / "home" / "learning").iterdir())) == 1
+    assert run("identity", "learn-gallery", *options, "--out", cut)[0] == 0
+    assert taken == [0, 1, 2, 3] * 3, "no step is taken twice"
+    assert {path.name for path in cut.iterdir()} == {path.name for path in whole.iterdir()}
+    assert read_gallery(cut) == read_gallery(whole)
+    for member in read_gallery(whole):
+        assert (cut / member.picture).read_bytes() == (whole / member.picture).read_bytes()
+        one, other = (load_identity(folder / member.words) for folder in (cut, whole))
+        assert one.weights_digest == other.weights_digest
+        assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in ("text_encoder", "text_encoder_2"))
+    assert list((tmp_path / "home" / "learning").iterdir()) == []
+
+
 def test_a_damaged_gallery_is_refused_and_none_is_nobody(tmp_path: Path) -> None:
     assert read_gallery(tmp_path) == ()
     member = {"name": "A", "pronouns": "", "description": "", "picture": "../a.png", "words": "a.safetensors"}

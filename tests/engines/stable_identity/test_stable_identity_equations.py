@@ -67,6 +67,7 @@ def test_people_or_stars_whichever_the_tokenizer_knows() -> None:
     assert set(famous([Knows({"Taylor Swift", "Tom Hanks"})]).names) >= {"Taylor Swift", "Tom Hanks"}
     drawn = famous([Knows(set(stars()))])
     assert drawn.names == tuple(stars())
+    assert (drawn.rate, famous([Knows({"Taylor Swift"})]).rate) == (1e-4, None)
     people = famous([Knows({"Taylor Swift"})]).names
     assert len(people) == len(set(people)) >= 300
     assert all(len(name.split()) == 2 for name in people)

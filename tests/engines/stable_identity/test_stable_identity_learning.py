@@ -34,6 +34,26 @@ def learner_on(base: Backbone, learning: Learning = QUICK) -> Learner:
     return engine_on(base, learning)._learner(person())
 
 
+@pytest.mark.parametrize(
+    ("family", "named", "given", "rate"),
+    [
+        ("sdxl", None, None, 1e-5),  # the comic generator's section 5.1: "1e-5 instead of 5e-5"
+        ("sd", None, None, 5e-5),  # StableIdentity's published train.py
+        ("sdxl", 1e-4, None, 1e-4),
+        ("sd", 1e-4, None, 1e-4),
+        ("sdxl", None, 3e-3, 3e-3),
+        ("sd", None, 3e-3, 3e-3),
+        ("sd", 1e-4, 1e-5, 1e-5),
+    ],
+)
+def test_the_rate_is_the_users_else_the_names_else_the_familys(
+    family: str, named: float | None, given: float | None, rate: float
+) -> None:
+    fame = replace(FAME, rate=named)
+    assert Learning(rate=given).chosen(family, fame).rate == rate
+    assert Learning(rate=given).facts(family, fame)["rate"] == rate
+
+
 def test_gradients_reach_the_mlps_alone_and_the_base_is_given_back(backbone: Backbone) -> None:
     learner = learner_on(backbone)
     parts = (backbone.unet, *backbone.text_encoders, backbone.vae)
@@ -148,7 +168,7 @@ def test_stable_diffusion_2_is_a_base_too() -> None:
     base = Backbone("tiny-sd", "sd", pipeline, torch.device("cpu"), torch.float32, "digest")
     engine = engine_on(base, Learning(steps=1, views=1))
     learner = engine._learner(person())
-    assert learner.alpha == 0.6
+    assert (learner.alpha, learner.optimizer.param_groups[0]["lr"]) == (0.6, 5e-5)
     assert len(learner.encoder.mlps[0].middle) == 0
     identity = engine.learn(person())
     assert {name: tuple(x.shape) for name, x in identity.tensors.items()} == {"text_encoder": (1, 2, 32)}

@@ -54,7 +54,7 @@ class AnyStory:
     """
 
     name: ClassVar[str] = "any-story"
-    scheduler: ClassVar[str] = "euler-karras"  # section 4.1: 25 steps of EDM, guidance 7.5; the toon base has its own
+    scheduler: ClassVar[str] = "euler-karras"  # docs/decisions/sampling-edm.md; the toon base has its own
     steps: ClassVar[int] = 25
     guidance: ClassVar[float] = 7.5
 

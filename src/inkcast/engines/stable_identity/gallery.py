@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,17 @@ class Learner(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def learn(self, character: Character) -> Identity: ...
+    def run_of(self, character: Character) -> str: ...
+
+    def learn(
+        self,
+        character: Character,
+        *,
+        checkpoint: Path,
+        resume: bool,
+        insist: bool,
+        keep: Callable[[Identity], None],
+    ) -> Identity: ...
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,13 @@ def words_of(folder: Path, character: Character, digest: str) -> Identity | None
     return None
 
 
-def learn_gallery(engine: Learner, people: Sequence[Sitter], folder: Path, report: Report) -> tuple[Portrayed, ...]:
-    """Learns whoever is not there yet for these weights, and lists each when done: a stopped run goes on."""
+def learn_gallery(
+    engine: Learner, people: Sequence[Sitter], folder: Path, unfinished: Callable[[str], Path], report: Report
+) -> tuple[Portrayed, ...]:
+    """Learns whoever is not there yet for these weights, and lists each when done.
+
+    A stopped run goes on, the face at hand in the file that `unfinished` names for its run, to the same words.
+    """
     members = {member.name: member for member in read_gallery(folder)}
     for number, sitter in enumerate(people):
         report(Progress("gallery", number, len(people)))
@@ -128,9 +143,14 @@ def learn_gallery(engine: Learner, people: Sequence[Sitter], folder: Path, repor
             sitter.name, sitter.pronouns, sitter.description, f"{stem}.png", f"{stem}.safetensors", engine.digest
         )
         save_png(sitter.portrait, folder / member.picture)
-        reference = load_reference(folder / member.picture)
-        save_identity(engine.learn(Character(CharacterId(stem), sitter.name, (reference,))), folder / member.words)
-        members[sitter.name] = member
-        write_text(folder / INDEX, json.dumps([asdict(each) for each in members.values()], indent=2) + "\n")
+        character = Character(CharacterId(stem), sitter.name, (load_reference(folder / member.picture),))
+
+        def keep(identity: Identity, member: Portrayed = member) -> None:
+            save_identity(identity, folder / member.words)
+            members[member.name] = member
+            write_text(folder / INDEX, json.dumps([asdict(each) for each in members.values()], indent=2) + "\n")
+
+        checkpoint = unfinished(engine.run_of(character))
+        engine.learn(character, checkpoint=checkpoint, resume=True, insist=False, keep=keep)
     report(Progress("gallery", len(people), len(people)))
     return tuple(members.values())

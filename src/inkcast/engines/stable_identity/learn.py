@@ -28,6 +28,10 @@ from inkcast.files import replacing_file, shown
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.prompts import encode_texts
 
+RATE = {"sdxl": 1e-5, "sd": 5e-5}
+"""Learning rates by family: StableIdentity's on SD 2.1 (its published `train.py`), and what the comic generator chose
+instead on SDXL (its section 5.1)."""
+
 _LOSS_SCALE = 2.0**12  # float16 alone: gradients of single words vanish in it otherwise
 _RUN, _STEP, _CHECKSUM = "inkcast_learning", "inkcast_step", "inkcast_sha256"
 KEPT_EVERY = 50  # steps after which the state is written, on SDXL 0.6 GB: a killed process loses no more
@@ -67,9 +71,9 @@ class Learning:
                 raise TrainingError(f"learning a face with {name} {value} is not possible: choose a value in its range")
 
     def chosen(self, family: str, fame: Fame) -> Chosen:
-        """What this leaves to the base, as the base has it."""
+        """What this leaves to the base, as the base has it: the rate as its names have it, else its family."""
         return Chosen(
-            fame.rate if self.rate is None else self.rate,
+            next(rate for rate in (self.rate, fame.rate, RATE[family]) if rate is not None),
             ALPHA[family] if self.alpha is None else self.alpha,
             DEPTH[family] if self.depth is None else self.depth,
         )

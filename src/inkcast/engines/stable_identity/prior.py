@@ -48,12 +48,12 @@ DRAWINGS_RATE = 1e-4
 class Fame:
     """Names of two words that a base knows, and what it may say about somebody: "{}" is where the name goes.
 
-    `rate` is the learning rate at which its words are learned.
+    `rate` is the learning rate at which its words are learned; None: that of the base's family.
     """
 
     names: tuple[str, ...]
     templates: tuple[str, ...]
-    rate: float = 1e-5
+    rate: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""A run takes its folder: what it is begun with is written there, and what resumes it is held against that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from inkcast.errors import TrainingError
+from inkcast.files import write_text
+from inkcast.training import checkpoints
+from inkcast.training.fingerprint import FOLDERS, fingerprints
+from inkcast.training.recipe import Recipe
+
+RECIPE = "recipe.json"
+DATA = "data.json"
+
+Noted = Callable[[str], None]
+
+
+def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> None:
+    """Takes the run's folder: a new one unless resuming, the same objective and parameters if resuming.
+
+    Of a run that has a record of its data, their paths may differ: `begin` looks at what lies there.
+    """
+    if not resume and checkpoints.existing(folder):
+        raise TrainingError(f"{folder} holds a run already: give --resume to go on, or --set out=… for another folder")
+    if resume and (folder / RECIPE).exists():
+        before = json.loads((folder / RECIPE).read_text())
+        now = json.loads(recipe.model_dump_json())
+        if (folder / DATA).exists():
+            for each in (before, now):
+                each["parameters"] = {k: v for k, v in each.get("parameters", {}).items() if k not in FOLDERS}
+        changed = [key for key in ("objective", "parameters", "seed", "batch") if before.get(key) != now[key]]
+        if changed:
+            raise TrainingError(
+                f"{folder} was begun with another {', '.join(changed)}: go on with the same, or start anew with "
+                f"init={folder}"
+            )
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def begin(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator, note: Noted) -> None:
+    """Records what the run is begun with, its data by their fingerprints; refuses to resume it with other data."""
+    data, path = fingerprints(recipe.parameters), folder / DATA
+    if resume and path.exists():
+        before = json.loads(path.read_text())
+        for name in sorted(before.keys() | data.keys()):
+            if before.get(name) != data.get(name):
+                raise TrainingError(
+                    f"parameters.{name} = {recipe.parameters.get(name)} holds other data than {folder} was begun "
+                    f"with: put those back or give their folder, or start anew with init={folder}"
+                )
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return
+    if resume and data and not path.exists():
+        note(f"{folder} has no record of the data it was begun with: whether they have changed is not known")
+    write_text(path, json.dumps(data, indent=2) + "\n")
+    write_text(folder / RECIPE, recipe.model_dump_json(indent=2) + "\n")
