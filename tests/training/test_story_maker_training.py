@@ -304,6 +304,24 @@ def test_the_identity_loss_looks_at_little_noised_faces_only(recipes: Any) -> No
     assert all(p.grad is None for p in objective.base.vae.parameters())
 
 
+@torch.no_grad()
+def test_the_recipes_weights_multiply_their_terms_once(recipes: Any) -> None:
+    """So many times the weight, so many times the term; and the loss has just these two beside its error."""
+    light: StoryMakerTraining = build_objective(recipes("story-maker"), CPU)  # type: ignore[assignment]
+    heavier = recipes("story-maker", attention_weight=1.0, id_weight=0.3)  # both 0.1 by themselves
+    heavy: StoryMakerTraining = build_objective(heavier, CPU)  # type: ignore[assignment]
+    heavy.adapter.load_state_dict(light.adapter.state_dict())
+    index = next(n for n in range(20) if light.source[n]["shown_present"].any())
+    batch = torch.utils.data.default_collate([light.source[index]]) | {"drop": torch.tensor([False])}
+    a, b = (objective.module(batch) for objective in (light, heavy))
+    for term, times in (("attention", 10), ("identity", 3)):
+        assert float(a[term]) > 0
+        assert float(b[term]) == pytest.approx(times * float(a[term]), rel=1e-4), term
+    for out in (a, b):
+        assert float(out["loss"]) == pytest.approx(float(out["mse"] + out["attention"] + out["identity"]), rel=1e-5)
+    assert float(b["mse"]) == pytest.approx(float(a["mse"]))
+
+
 def test_the_identity_loss_of_real_pictures_goes_through_the_packs_own_encoder(
     tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

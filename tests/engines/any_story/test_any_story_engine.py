@@ -19,6 +19,7 @@ from inkcast.engines.any_story.engine import AnyStory, load_engine
 from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.engine import Conditioning, PanelPrompt, Style, rows
 from inkcast.engines.identity import load_identity, save_identity
+from inkcast.engines.settings import Value
 from inkcast.errors import EngineError
 from inkcast.sampling.schedulers import SCHEDULERS
 from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, one_hot_gate
@@ -110,7 +111,14 @@ def nearest(gate: torch.Tensor, pixels: int) -> torch.Tensor:
 class Naive:
     """Equations 5 to 8 one subject, head and pixel at a time, from the engine's parts; plugged in as a processor."""
 
-    def __init__(self, story: AnyStory, people: list[Identity], gates: dict[str, torch.Tensor], gamma: list[float]):
+    def __init__(
+        self,
+        story: AnyStory,
+        people: list[Identity],
+        gates: dict[str, torch.Tensor],
+        eta: list[float],
+        gamma: list[float],
+    ) -> None:
         encoder, base = story.parts.encoder, story.base
         nothing = encoder.tokens(story.encoder.nothing())[0]
         self.tokens = [one.tensors["tokens"][0] for one in people] + [nothing]
@@ -121,7 +129,7 @@ class Naive:
             for projections in (encoder.to_subject, encoder.to_reference)
             for layer in projections.layers
         }
-        self.gates, self.gamma, self.order = gates, gamma, execution_order(base.unet)
+        self.gates, self.eta, self.gamma, self.order = gates, eta, gamma, execution_order(base.unet)
 
     def pair(self, layer: str, x: torch.Tensor, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
         pair, projections = self.weights[layer]
@@ -145,7 +153,7 @@ class Naive:
                     out[u, h] = (k[:, h] @ q[u, h] * scale).softmax(0) @ v[:, h]
                     for i, tokens in enumerate(self.tokens):
                         key, value = self.pair(layer, tokens, attn.heads)
-                        out[u, h] += gate[i, u] * ((key[:, h] @ q[u, h] * scale).softmax(0) @ value[:, h])
+                        out[u, h] += self.eta[i] * gate[i, u] * ((key[:, h] @ q[u, h] * scale).softmax(0) @ value[:, h])
                     continue
                 logits, values = [k[:, h] @ q[u, h] * scale], [v[:, h]]
                 for i, features in enumerate(self.features if gate is not None else []):
@@ -157,11 +165,26 @@ class Naive:
         return attn.to_out[0](out.flatten(1))
 
 
+STRENGTHS = {
+    "one of them": ({"reference_strength.Ben": 0.4}, [1.0, 1.0, 1.0], [0.0, math.log(0.4)]),
+    "all alike": ({"subject_scale": 0.6, "reference_strength": 2.5}, [0.6, 0.6, 0.6], [math.log(2.5), math.log(2.5)]),
+    "each its own": (
+        {"subject_scale": 1.7, "subject_scale.Ben": 0.5, "reference_strength": 0.3, "reference_strength.Ann": 2.0},
+        [1.7, 0.85, 1.7],
+        [math.log(0.6), math.log(0.3)],
+    ),
+}
+"""Settings, and what they make of eta (Ann's, Ben's, the background's) and gamma (Ann's, Ben's)."""
+
+
 @torch.no_grad()
-def test_equations_5_to_8_in_every_layer_of_one_call(story: AnyStory) -> None:
+@pytest.mark.parametrize(("settings", "eta", "gamma"), STRENGTHS.values(), ids=STRENGTHS)
+def test_equations_5_to_8_in_every_layer_of_one_call(
+    story: AnyStory, settings: dict[str, Value], eta: list[float], gamma: list[float]
+) -> None:
     """Each attention of a real UNet call against the paper written out on that attention's own input."""
     cast = encoded(story, ANN, BEN)
-    conditioning = story.condition(panel(ANN, BEN, **{"reference_strength.Ben": 0.4}), cast, Style())
+    conditioning = story.condition(panel(ANN, BEN, **settings), cast, Style())
     memory, trace, unet = fit(conditioning.positive, (4, 4)), AttentionTrace(), story.base.unet
     inputs = tiny.unet_inputs(unet, 1) | {"encoder_hidden_states": conditioning.prompt.positive}
     inputs["sample"] = inputs["sample"][:, :, :4, :4]
@@ -177,7 +200,7 @@ def test_equations_5_to_8_in_every_layer_of_one_call(story: AnyStory) -> None:
         1,
         2,
     }  # all of them act somewhere
-    naive = Naive(story, [cast[ANN], cast[BEN]], gates, [0.0, math.log(0.4)])
+    naive = Naive(story, [cast[ANN], cast[BEN]], gates, eta, gamma)
     for layer in attention_layers(unet):
         z, out = calls[layer.name]
         text = conditioning.prompt.positive[0] if layer.is_cross else None
