@@ -63,3 +63,12 @@ def test_both_painters_from_equal_seeds(tmp_path: Path) -> None:
     assert rows["text only"]["overlap"]["mean"] == plain.overlap.mean
     assert (tmp_path / "out" / "poses.png").stat().st_size > 0
     assert "following poses" in (tmp_path / "out" / "poses.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_embedded_controlnet_puts_people_where_their_skeletons_are(tmp_path: Path) -> None:
+    choices = Choices("toon", seed=7, batching=Batching(steps=10))
+    plain, posed = evaluate_poses(tmp_path / "out", choices, 12)
+    assert posed.overlap.mean > 0.75
+    assert posed.overlap.mean > plain.overlap.mean + 0.1
+    assert posed.action.mean > plain.action.mean
