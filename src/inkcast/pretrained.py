@@ -30,6 +30,7 @@ def load_pretrained(kind: Any, source: str | Path, what: str, *, needless: tuple
         raise BaseModelError(f"there is no {what} at {shown(source)}: put its folder there")
     # Else transformers tells of other shapes in a table on the screen, and not in its error.
     told = {"ignore_mismatched_sizes": True} if str(kind.__module__).startswith("transformers") else {}
+    options |= variant_of(source)
     with no_bars(), no_advice():
         model, report = load_part(
             what, source, lambda: kind.from_pretrained(source, output_loading_info=True, **told, **options)
@@ -47,6 +48,12 @@ def load_pretrained(kind: Any, source: str | Path, what: str, *, needless: tuple
             f"the {what} {shown(source)} lacks {missing[0]}{instead}: its files are damaged or of another model"
         )
     return model
+
+
+def variant_of(source: str | Path) -> dict[str, str]:
+    """`variant` for a folder whose weights come in half precision only, named *.fp16.safetensors."""
+    names = [path.name for path in Path(source).glob("*.safetensors")]
+    return {"variant": "fp16"} if names and all(".fp16" in name for name in names) else {}
 
 
 def load_part(what: str, source: str | Path, load: Callable[[], Any]) -> Any:

@@ -387,6 +387,13 @@ def test_a_picture_in_a_page_is_small() -> None:
     assert len(data_uri(Image.effect_noise((2000, 1000), 80).convert("RGB"), 64)) < 10_000
 
 
-def test_engines_are_offered_for_a_base_that_is_not_on_this_machine() -> None:
+def test_engines_are_offered_for_a_base_that_is_not_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ("any-story", "any-story") in engine_choices("/elsewhere/their-base")
+    assert "Weights:" in licence_of("/elsewhere/their-base", "")
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path))  # a hub's base: its engines' weights are here or nowhere
+    assert ("any-story (no weights here)", "any-story") in engine_choices("somebody/their-base")
+    for part in ("image_encoder", "engines/any-story"):
+        (tmp_path / "bases" / "somebody--their-base" / part).mkdir(parents=True)
     assert ("any-story", "any-story") in engine_choices("somebody/their-base")
-    assert "Weights:" in licence_of("somebody/their-base", "")

@@ -10,8 +10,10 @@ import torch
 from tests.engines.story_maker.small import RANK, SIZE
 from typer.testing import CliRunner
 
+from inkcast.assets import toon_weights
 from inkcast.cli import app
-from inkcast.engines.checkpoints import weights_digest
+from inkcast.cli.convert import engine_of
+from inkcast.engines.checkpoints import read_checkpoint, weights_digest
 from inkcast.engines.ip_adapter.weights import Adapter as PlusAdapter
 from inkcast.engines.ip_adapter.weights import load_adapter as load_plus
 from inkcast.engines.ip_adapter.weights import save_adapter as save_plus
@@ -111,6 +113,7 @@ class Trap:
     [
         ({"image_proj_model": {"pos_embed": torch.zeros(3, 5, 64)}}, "lacks image_proj_model."),
         ({"image_proj": {"proj.weight": torch.zeros(2)}}, "is an IP-Adapter that no engine here runs"),
+        ({"image_proj": {"proj.0.weight": torch.zeros(2)}}, "is an IP-Adapter that no engine here runs"),
         ({"weight": torch.zeros(2)}, "is of no known layout (it holds weight)"),
     ],
 )
@@ -120,6 +123,20 @@ def test_other_files_are_refused(tiny_base_folder: Path, tmp_path: Path, tensors
     assert code == 1
     assert complaint in " ".join(text.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_target_of_another_kind_is_refused_and_toon_is_a_base_here_too(
+    backbone: Backbone, tiny_base_folder: Path, tmp_path: Path
+) -> None:
+    adapter = fresh_adapter(backbone.unet, SIZE, RANK)
+    save_adapter(adapter, Facts(), tmp_path / "ours.safetensors")
+    code, text = run(tmp_path / "ours.safetensors", "--to", tmp_path / "x.safetensors", "--base", tiny_base_folder)
+    assert (code, "is neither a folder nor a .bin" in " ".join(text.split())) == (2, True)
+    assert not (tmp_path / "x.safetensors").exists()
+    shipped = toon_weights() / "engines" / "story-maker" / "adapter.safetensors"
+    assert run(shipped, "--to", tmp_path / "toon", "--base", "toon")[0] == 0
+    copied = tmp_path / "toon" / "engines" / "story-maker" / "adapter.safetensors"
+    assert engine_of(read_checkpoint(copied)) == "story-maker"
 
 
 def test_a_malicious_file_is_refused(tiny_base_folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from inkcast.engines.registry import DEFAULT, ENGINES, VISION, engine_info, load_engine
+from inkcast.engines.survey import companions, survey
 from inkcast.errors import EngineError
 from inkcast.sdxl.backbone import Backbone
 
@@ -87,3 +88,14 @@ def test_research_only_weights_are_told_apart() -> None:
     assert all(weights.licence and weights.at for weights in VISION)
     for info in ENGINES:  # an engine that draws with such weights says so itself
         assert bool(info.non_commercial) == (info.name in ("story-maker", "stable-identity"))
+
+
+def test_engines_of_a_hub_s_base_have_their_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    any_story = engine_info("any-story")
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path / "home"))
+    own = tmp_path / "home" / "bases" / "someone--sdxl"
+    assert companions("someone/sdxl") == own
+    assert not any(one.ready for one in survey("someone/sdxl") if one.needs)
+    for part in any_story.parts:
+        (own / part).mkdir(parents=True)
+    assert [one.name for one in survey("someone/sdxl") if one.ready and one.needs] == ["any-story"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -72,8 +73,13 @@ def test_a_hub_id_loads_from_the_cache(tiny_base_folder: Path, tmp_path: Path, m
     base = load_backbone("someone/tiny-sdxl", device="cpu")
     assert base.family == "sdxl"
     assert base.digest == digest_of(snapshot)
-    with pytest.raises(BaseModelError, match="has no folder, so no image_encoder"):
+    monkeypatch.setenv("INKCAST_HOME", str(tmp_path / "home"))
+    base = load_backbone("someone/tiny-sdxl", device="cpu")
+    own = tmp_path / "home" / "bases" / "someone--tiny-sdxl"
+    with pytest.raises(BaseModelError, match=re.escape(f"lacks image_encoder: put it at {own / 'image_encoder'}")):
         base.part("image_encoder")
+    (own / "image_encoder").mkdir(parents=True)
+    assert base.part("image_encoder") == own / "image_encoder"
 
 
 def test_an_unreachable_hub_id_is_one_clear_line() -> None:
@@ -126,6 +132,34 @@ def test_what_is_no_base_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(BaseModelError, match=complaint):
             load_backbone(source, device="cpu")
+
+
+def test_bases_that_draw_nothing_from_words_alone_are_refused(tiny_base_folder: Path, tmp_path: Path) -> None:
+    def changed(name: str, kind: str, **parts: object) -> Path:
+        shutil.copytree(tiny_base_folder, tmp_path / name)
+        index = json.loads((tmp_path / name / "model_index.json").read_text())
+        (tmp_path / name / "model_index.json").write_text(json.dumps(index | {"_class_name": kind} | parts))
+        return tmp_path / name
+
+    refiner = changed("refiner", "StableDiffusionXLImg2ImgPipeline", text_encoder=[None, None], tokenizer=[None, None])
+    with pytest.raises(BaseModelError, match="has no text_encoder, as refiners have none: use a text-to-image base"):
+        load_backbone(refiner, device="cpu")
+    filler = changed("filler", "StableDiffusionXLInpaintPipeline")
+    tiny.unet(in_channels=9).save_pretrained(filler / "unet")
+    with pytest.raises(BaseModelError, match="reads 9 channels where latents have 4, as inpainting models do"):
+        load_backbone(filler, device="cpu")
+    load_backbone(changed("plain", "StableDiffusionXLImg2ImgPipeline"), device="cpu")
+
+
+def test_weights_that_come_in_half_precision_only_are_found(tiny_base_folder: Path, tmp_path: Path, capfd) -> None:
+    shutil.copytree(tiny_base_folder, tmp_path / "half")
+    for file in (tmp_path / "half").glob("*/*.safetensors"):
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+    half, whole = (load_backbone(path, device="cpu", dtype="float16") for path in (tmp_path / "half", tiny_base_folder))
+    ours, theirs = weights(half), weights(whole)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_folder_that_lacks_a_part_is_one_line(tiny_base_folder: Path, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def convert(
         ),
     ],
     base: Annotated[
-        str, typer.Option("--base", help="What the weights are for: sdxl, or the folder of a base of other sizes.")
+        str,
+        typer.Option("--base", help="What the weights are for: sdxl, toon, or the folder of a base of other sizes."),
     ] = "sdxl",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights that are there already.")] = False,
 ) -> None:
@@ -42,12 +43,14 @@ def convert(
     Names and shapes are checked, and no code in the file is run.
     """
     from inkcast.engines.checkpoints import read_checkpoint
-    from inkcast.errors import OutputError
+    from inkcast.errors import OutputError, UsageError
     from inkcast.files import shown
 
     checkpoint = read_checkpoint(file)
     name = engine_of(checkpoint)
     public = to.suffix == ".bin"
+    if to.suffix in (".safetensors", ".pt", ".pth", ".ckpt"):
+        raise UsageError(f"--to {shown(to)} is neither a folder nor a .bin: give the base's folder, or a FILE.bin")
     target = to if public else to / "engines" / name / "adapter.safetensors"
     if target.exists() and not overwrite:
         raise OutputError(f"{shown(target)} is there already: give --overwrite, or another --to")
@@ -82,7 +85,7 @@ def engine_of(checkpoint: Checkpoint) -> str:
     if "image_proj.latents" in names:
         return "ip-adapter"
     known = "StoryMaker's mask.bin and ip-adapter-plus_sdxl_vit-h"
-    if "image_proj.proj.weight" in names or "image_proj.perceiver_resampler.proj_in.weight" in names:
+    if any(name.startswith("image_proj.") for name in names):
         raise WeightsError(f"{shown(checkpoint.source)} is an IP-Adapter that no engine here runs: use {known}")
     first = min(names, default="nothing")
     raise WeightsError(f"{shown(checkpoint.source)} is of no known layout (it holds {first}): use {known}")
@@ -90,6 +93,9 @@ def engine_of(checkpoint: Checkpoint) -> str:
 
 def layout_of(base: str) -> Any:
     """The base's UNet without weights; raises `BaseModelError` if the folder holds none."""
+    from inkcast.assets import toon_weights
     from inkcast.sdxl.full_size import sdxl_unet, unet_layout
 
-    return sdxl_unet() if base == "sdxl" else unet_layout(Path(base))
+    if base == "sdxl":
+        return sdxl_unet()
+    return unet_layout(toon_weights() / "base" if base == "toon" else Path(base))

@@ -16,7 +16,9 @@ app = typer.Typer()
 @app.command()
 def engines(
     as_json: AsJson = False,
-    base: Annotated[str, typer.Option("--base", help="The base to look into: toon, or a folder.")] = "toon",
+    base: Annotated[
+        str, typer.Option("--base", help="The base to look into: toon, a folder, a file or a hub id.")
+    ] = "toon",
 ) -> None:
     """List the methods that keep characters consistent."""
     from inkcast.engines.survey import survey

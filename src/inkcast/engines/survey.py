@@ -57,13 +57,15 @@ def survey(base: str = "toon") -> tuple[Surveyed, ...]:
 
 def companions(base: str) -> Path | None:
     """The folder that holds a base's engine parts, if there is one; downloads nothing."""
-    from inkcast.sdxl.source import find_source
+    from inkcast.sdxl.source import beside_hub, find_source, is_hub_id
 
     if base == "toon":
         try:
             return assets.toon_weights()
         except BaseModelError:
             return None
+    if is_hub_id(base):
+        return beside_hub(base)
     if not Path(base).expanduser().exists():
-        raise UsageError(f"no base at {base!r}: give toon, a folder or a .safetensors file")
+        raise UsageError(f"no base at {base!r}: give toon, a folder, a .safetensors file or a hub id")
     return find_source(base).companions

@@ -15,7 +15,7 @@ from torch import nn
 from inkcast import assets
 from inkcast.errors import BaseModelError
 from inkcast.pretrained import DAMAGED, load_part, load_pretrained, reason, unfilled
-from inkcast.quiet import import_pipelines, no_bars
+from inkcast.quiet import import_pipelines, no_advice, no_bars
 from inkcast.sdxl.layers import prepare
 from inkcast.sdxl.source import Source, digest_of, find_source
 
@@ -130,6 +130,7 @@ def load_backbone(
     companions = found.companions if toon is None else toon
     with no_bars():
         pipeline = _load_pipeline(found, precision)
+    _check_kind(str(source), pipeline)
     pipeline.set_progress_bar_config(disable=True)
     prepare(pipeline.unet)
     if place.type == "cpu":
@@ -150,11 +151,24 @@ def load_backbone(
 
 def _move(pipeline: Any, device: torch.device, low_vram: bool) -> None:
     if not low_vram:
-        pipeline.to(device)
+        with no_advice():  # of half precision on a CPU, which is asked for by name alone
+            pipeline.to(device)
     elif device.type == "cpu":
         raise BaseModelError("low VRAM mode needs a GPU: leave out --low-vram on the CPU")
     else:
         pipeline.enable_model_cpu_offload(device=device)
+
+
+def _check_kind(name: str, pipeline: Any) -> None:
+    """Raises `BaseModelError` for models of SDXL's classes that draw nothing from words alone."""
+    read, made = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
+    if read != made:
+        raise BaseModelError(
+            f"base {name!r} has a UNet that reads {read} channels where latents have {made}, as inpainting models do: "
+            "use a text-to-image base"
+        )
+    if pipeline.text_encoder is None:
+        raise BaseModelError(f"base {name!r} has no text_encoder, as refiners have none: use a text-to-image base")
 
 
 def _family(pipeline: Any) -> Family:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from safetensors import SafetensorError, safe_open
 
+from inkcast.config import settings
 from inkcast.errors import BaseModelError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -26,12 +27,13 @@ _CLASSES: dict[str, Literal["sdxl", "sd"]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """A base on this disk: a diffusers folder, or one file. `config`: a single file's diffusers configs, if any."""
+    """A base on this disk: a diffusers folder, or one file. `companions` is where engines' parts lie, if there are any.
+    `config`: a single file's diffusers configs, if any."""
 
     name: str
     path: Path
     family: Literal["sdxl", "sd"]
-    companions: Path | None
+    companions: Path
     config: Path | None = None
 
     @property
@@ -46,12 +48,22 @@ def find_source(source: str | Path) -> Source:
         return _folder(str(source), path, companions=path)
     if path.is_file():
         return _single_file(str(source), path)
-    if isinstance(source, str) and _HUB_ID.fullmatch(source):
-        return _folder(source, _downloaded(source), companions=None)
+    if isinstance(source, str) and is_hub_id(source):
+        return _folder(source, _downloaded(source), companions=beside_hub(source))
     raise BaseModelError(f"no base {str(source)!r}: give 'toon', a diffusers folder, a .safetensors file or a hub id")
 
 
-def _folder(name: str, path: Path, companions: Path | None) -> Source:
+def is_hub_id(source: str) -> bool:
+    """Whether it is written as one, and no such folder or file is here."""
+    return bool(_HUB_ID.fullmatch(source)) and not Path(source).expanduser().exists()
+
+
+def beside_hub(hub_id: str) -> Path:
+    """Where the engines' parts for a base of the hub are looked for: bases/ORG--NAME of the home folder."""
+    return settings().home / "bases" / hub_id.replace("/", "--")
+
+
+def _folder(name: str, path: Path, companions: Path) -> Source:
     index = path / "model_index.json"
     try:
         kind = json.loads(index.read_text()).get("_class_name")
@@ -78,7 +90,7 @@ def _single_file(name: str, path: Path) -> Source:
     family: Literal["sdxl", "sd"] = "sdxl" if any(k.startswith("conditioner.embedders.1.") for k in keys) else "sd"
     beside = path.with_suffix("")
     config = beside if (beside / "model_index.json").is_file() else None
-    return Source(name, path, family, beside if beside.is_dir() else None, config)
+    return Source(name, path, family, beside, config)
 
 
 def _downloaded(hub_id: str) -> Path:

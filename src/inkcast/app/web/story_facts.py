@@ -125,7 +125,7 @@ def licence_of(base: str, name: str) -> str:
 
 
 def surveyed(base: str) -> tuple[Surveyed, ...]:
-    """Every engine; of a base that is not on this machine (a hub id) nothing is said to be missing."""
+    """Every engine; of a base that is not on this machine (another worker's folder) nothing is said to be missing."""
     try:
         return survey(base)
     except UsageError:
