@@ -178,6 +178,10 @@ def test_the_command_tells_all_of_it(model: Model, monkeypatch: pytest.MonkeyPat
     assert found["reference_net"]["wanted"] == 0.86
     assert found["learning"]["time_ratio"] > 0
     assert CliRunner().invoke(app, ["bench", "--on", "moon"]).exit_code == 2
+    done = CliRunner().invoke(app, ["bench", "--quick", "--json", "--engine", "story-maker"])
+    (found,) = json.loads(done.stdout)["models"]
+    assert [one["engine"] for one in found["costs"]] == ["plain", "story-maker"]
+    assert (found["reference_net"], found["learning"]) == (None, None)
 
 
 def test_the_table_says_what_was_missed(monkeypatch: pytest.MonkeyPatch) -> None:

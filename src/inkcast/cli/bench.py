@@ -31,7 +31,13 @@ def bench(
             "left out: all of these. studio: 50 clients that list while one worker draws eight comics.",
         ),
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="The comic's method; any-story where the base has it.")] = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="The comic's method, any-story where the base has it; and the only one beside the plain base.",
+        ),
+    ] = "",
     base: Annotated[
         str, typer.Option("--base", help="The comic's base: toon, a hub id, a folder or a .safetensors file.")
     ] = "toon",
@@ -56,7 +62,9 @@ def bench(
     from inkcast.app.load import Load, measure_load
     from inkcast.benchmarking.comic import measure
     from inkcast.benchmarking.comparison import Plan, compare, this_machine
+    from inkcast.benchmarking.models import ENGINES
     from inkcast.drawing.choices import Drawing
+    from inkcast.engines.registry import engine_info
 
     rounds = 1 if quick else rounds
     with showing_progress() as report:
@@ -65,7 +73,13 @@ def bench(
             drawing = Drawing(engine=engine, base=base, steps=steps, device=device, dtype=dtype, low_vram=low_vram)
             seconds = measure(drawing, rounds=rounds, report=report)
         scales = [scale for scale in SCALES if scale in wanted]
-        plan = Plan(scales, rounds=rounds, memory=memory and not quick, device=device)  # type: ignore[arg-type]
+        plan = Plan(
+            scales,  # type: ignore[arg-type]
+            engines=(engine_info(engine).name,) if engine else ENGINES,
+            rounds=rounds,
+            memory=memory and not quick,
+            device=device,
+        )
         found = list(compare(plan, report))
         felt = measure_load(Load()) if STUDIO in wanted else None
     if as_json:
