@@ -25,8 +25,12 @@ def group() -> None:
 
 @app.command()
 def learn(
-    name: Annotated[str, typer.Argument(help="Who it is: somebody of the cast library, or anybody with pictures.")],
-    images: Annotated[list[Path] | None, typer.Argument(help="Pictures of the face; none: the library's.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="Who it is: of the cast library or the gallery, or anybody with pictures.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures of the face; none: those known of them.")
+    ] = None,
     base: Annotated[str, typer.Option(help="The base to learn for: toon, a folder, a file or a hub id.")] = "toon",
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take.")] = 500,
     rate: Rate = None,
@@ -55,11 +59,12 @@ def learn(
     def keep(identity: Identity) -> None:
         from inkcast.cast.store import open_library
 
-        if images:
-            shelf.keep(person, identity)
-        else:
+        if not images:
             with open_library() as library:
-                library.save_identity(person, identity)
+                if library.knows(person.id):
+                    library.save_identity(person, identity)
+                    return
+        shelf.keep(person, identity)
 
     with showing_progress() as report:
         engine = load_engine(loaded, learning=learning, report=report)

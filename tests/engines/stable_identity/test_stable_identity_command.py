@@ -140,6 +140,14 @@ def test_a_gallery_learned_in_advance_is_found_by_name_and_by_picture(
     with pytest.raises(CastError):
         gather_cast(["nobody"])
 
+    code, said = run("identity", "learn", "Lena Moss", "--base", base, *OPTIONS, "--out", tmp_path / "anew.safetensors")
+    assert (code, "learned Lena Moss for" in said) == (0, True), said
+    anew = load_identity(tmp_path / "anew.safetensors")
+    found = HomeShelf(folder).find(lena, anew.weights_digest, "sdxl")
+    assert found is not None
+    assert torch.equal(found.tensors["text_encoder"], anew.tensors["text_encoder"])
+    assert not torch.equal(found.tensors["text_encoder"], words.tensors["text_encoder"])
+
 
 def test_a_stopped_gallery_goes_on_to_the_same_words(
     tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
