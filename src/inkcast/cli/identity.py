@@ -38,7 +38,7 @@ def learn(
         float | None, typer.Option(min=0, max=1, help="Share of the noise levels judged by the picture; 0.5 on SDXL.")
     ] = None,
     side: Annotated[int, typer.Option(min=0, help="Side of the views in pixels; 0 is the base's own.")] = 0,
-    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Slower, with far less GPU memory.")] = False,
@@ -110,7 +110,7 @@ def learn_gallery(
     count: Annotated[int, typer.Option(min=1, max=8, help="How many faces.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take for each.")] = 500,
     rate: Rate = None,
-    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder; left out: the base's own.")] = None,

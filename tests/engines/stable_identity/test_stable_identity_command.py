@@ -111,6 +111,9 @@ def test_nobody_without_pictures_and_odd_settings_are_one_line(tiny_base_folder:
     assert code == 1
     assert "nobody in the cast library is called 'Nobody Known'" in said
     assert run("identity", "learn", "Ann", "--steps", "0")[0] == 2
+    for command in (("learn", "Ann"), ("learn-gallery",)):
+        code, said = run("identity", *command, "--seed", "99999999999999999", "--base", tiny_base_folder)
+        assert (code, "less than or equal to 4294967295" in said) == (2, True), said
     assert HomeShelf().find(person(), "a" * 64, "sdxl") is None
 
 
