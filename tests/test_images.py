@@ -281,6 +281,13 @@ def test_a_reference_has_its_digest_view_and_mask(tmp_path: Path) -> None:
         load_reference(tmp_path / "ann.png", mask=tmp_path / "mask.png")
 
 
+def test_a_mask_that_shows_nobody_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ann.png").write_bytes(noise())
+    Image.new("L", (24, 40), 127).save(tmp_path / "black.png")
+    with pytest.raises(PictureError, match=r"mask \S*black\.png\S* has no white: paint the character white"):
+        load_reference(tmp_path / "ann.png", mask=tmp_path / "black.png")
+
+
 def test_a_png_s_bytes_depend_on_pixels_and_text_alone() -> None:
     image = Image.fromarray(NOISE)
     plain = encode_png(image, {"seed": "1", "prompt": "Ann, ☕\nand “Bob”"})

@@ -20,6 +20,8 @@ from inkcast.files import shown, write_bytes
 # No TIFF: libtiff writes its complaints straight to standard error, and is the decoder with the longest list of holes.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF")
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+SUBJECT = 128
+"""What a mask's pixel, or alpha, must at least be to belong to the subject."""
 UPRIGHT = {  # by the value of EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -106,7 +108,7 @@ def load_reference(
     """Reads one picture of a character, and the mask that cuts the character out (white = character).
 
     Raises:
-        PictureError: as `open_picture`, or the mask is of another size.
+        PictureError: as `open_picture`, or the mask is of another size, or has no white.
     """
     limits = limits or configured_limits()
     data = read_picture_bytes(path, limits=limits)
@@ -116,7 +118,20 @@ def load_reference(
         raise PictureError(
             f"mask {shown(mask)} is {_size(cutout)} but picture {shown(path)} is {_size(image)}; make them equal"
         )
+    if cutout is not None:
+        check_mask(cutout, f"mask {shown(mask)}")
     return Reference(image, hashlib.sha256(data).hexdigest(), source=os.fspath(path), view=view, mask=cutout)
+
+
+def shows_somebody(mask: Image.Image) -> bool:
+    """Whether any pixel of a mask belongs to the subject."""
+    return any(mask.convert("L").histogram()[SUBJECT:])
+
+
+def check_mask(mask: Image.Image, name: str) -> None:
+    """Raises PictureError for a mask that cuts nobody out."""
+    if not shows_somebody(mask):
+        raise PictureError(f"{name} has no white: paint the character white and the rest black, or leave the mask out")
 
 
 def read_picture_bytes(path: str | os.PathLike[str], *, limits: Limits) -> bytes:

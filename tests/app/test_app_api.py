@@ -64,6 +64,9 @@ def test_a_character_from_upload_to_removal(client: TestClient, tmp_path: Path) 
     files = {"picture": ("side.jpg", portrait("blue", form="JPEG")), "mask": ("mask.png", mask.getvalue())}
     more = client.post(f"{below}/references", data={"view": "side", "state": "armour"}, files=files).json()
     assert [reference["masked"] for reference in more["references"]] == [False, True]
+    Image.new("L", (64, 64)).save(black := io.BytesIO(), "PNG")
+    nobody = {"picture": ("side.png", portrait("blue")), "mask": ("black.png", black.getvalue())}
+    assert "has no white" in is_problem(client.post(f"{below}/references", files=nobody), 422, "invalid")["detail"]
     exported = client.get(f"{below}/file").content
     assert client.delete(f"{below}/references/{more['references'][0]['id']}").status_code == 204
     is_problem(client.delete(f"{below}/references/{more['references'][1]['id']}"), 422, "invalid")  # the last one

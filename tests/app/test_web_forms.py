@@ -328,6 +328,24 @@ def test_painting_adds_to_the_mask_and_takes_away_but_never_all() -> None:
         painted(draft, [everything], False)
 
 
+def test_a_crop_that_leaves_the_cut_out_outside_is_refused() -> None:
+    corner = Image.new("L", (64, 64))
+    corner.paste(255, (0, 0, 16, 16))
+    draft = Draft(encode_png(picture()), "ann.png", picture(), corner)
+    assert with_boxes(draft, (0.0, 0.0, 0.5, 0.5), None).crop is not None
+    with pytest.raises(PictureError, match="nothing of the cut-out would be left in the crop"):
+        with_boxes(draft, (0.5, 0.5, 1.0, 1.0), None)
+
+
+def test_a_kept_mask_that_shows_nobody_is_found_again(library: CastLibrary) -> None:
+    nobody = ReferenceRecord(encode_png(picture()), encode_png(Image.new("L", (64, 64))))
+    library.add(CharacterRecord("Ann", references=(nobody,)))
+    (draft,) = drafts_of(library, "Ann")
+    assert seen(draft).mask.any()
+    entry = save_character(library, Words("Ann"), [draft], known="Ann", consent="", real_person=False)
+    assert [one.mask for one in entry.references] == [None]
+
+
 def test_a_character_is_saved_changed_and_keeps_unchanged_pictures(library: CastLibrary) -> None:
     draft = Draft(encode_png(picture()), "ann.png", picture())
     made = save_character(library, Words("Ann", (), "she", "a girl"), [draft], consent="mine", real_person=False)

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from people import person, picture
+from PIL import Image
 
 from inkcast.cast.archive import MANIFEST, pack_character, read_character
 from inkcast.cast.character import Identity, State
@@ -20,6 +21,7 @@ from inkcast.cast.identities import pack
 from inkcast.cast.record import CharacterRecord, IdentityRecord, ReferenceRecord
 from inkcast.cast.store import CastLibrary
 from inkcast.errors import CastError, InkcastError, PictureError
+from inkcast.images import encode_png
 
 TENSORS = pack(Identity("any-story", "w", {"x": torch.arange(4.0)}))
 ANN = CharacterRecord(
@@ -164,6 +166,14 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     record = CharacterRecord("Ann", references=(ReferenceRecord(picture(1), mask=picture(2, width=25)),))
     (tmp_path / "bad").write_bytes(pack_character(record))
     with pytest.raises(CastError, match=r"25 x 32 pixels.*24 x 32"):
+        read_character(tmp_path / "bad")
+
+
+def test_a_mask_that_shows_nobody_is_refused(tmp_path: Path) -> None:
+    black = encode_png(Image.new("L", (24, 32)))
+    record = CharacterRecord("Ann", references=(ReferenceRecord(picture(1), mask=black),))
+    (tmp_path / "bad").write_bytes(pack_character(record))
+    with pytest.raises(PictureError, match=r"the mask of picture .* has no white"):
         read_character(tmp_path / "bad")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from people import picture
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from inkcast.cli import app, load_command
@@ -61,6 +62,16 @@ def test_from_the_first_picture_to_the_last(home: Path) -> None:
     assert ok(cast("remove", "annie")) == f"Removed {NAME}.\n"
     assert json.loads(ok(cast("list", "--json"))) == []
     assert {path.name for path in home.iterdir()} >= {"cast.sqlite3", "cast-pictures"}
+
+
+def test_a_mask_that_shows_nobody_is_refused() -> None:
+    with Image.open("1.png") as shown:
+        Image.new("L", shown.size).save("black.png")
+    assert told(cast("add", "Ann", "1.png", "--mask", "black.png")) == (
+        "inkcast: the mask of picture '1.png' has no white: paint the character white and the rest black, "
+        "or leave the mask out"
+    )
+    assert "Nobody yet" in ok(cast("list"))
 
 
 def test_names_and_words_change_in_place() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import random
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +59,47 @@ def test_int8_files_that_are_not_packed_are_read(tmp_path: Path) -> None:
     plain = {"weight": torch.tensor([[3, -4]], dtype=torch.int8), "weight.int8_scale": torch.tensor([0.5])}
     save_file(plain, tmp_path / "net.safetensors")
     assert torch.equal(read_checkpoint(tmp_path / "net.safetensors").tensors["weight"], torch.tensor([[1.5, -2.0]]))
+
+
+@pytest.mark.parametrize("error", [IndexError, KeyError, AssertionError, struct.error, TypeError, EOFError])
+def test_whatever_torch_meets_in_a_damaged_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise error("damage")
+
+    monkeypatch.setattr(torch, "load", load)
+    (tmp_path / "net.bin").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"cannot read weights from .*net\.bin.* damaged or not plain tensors"):
+        read_checkpoint(tmp_path / "net.bin")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_pickles_are_refused_and_never_crash(tmp_path: Path, zipped: bool) -> None:
+    whole = io.BytesIO()
+    torch.save({"a": {"w": torch.zeros(2, 3)}}, whole, _use_new_zipfile_serialization=zipped)
+    chance = random.Random(0)
+    for _ in range(200):
+        data = bytearray(whole.getvalue())
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        (tmp_path / "net.pt").write_bytes(data)
+        with contextlib.suppress(WeightsError):
+            read_checkpoint(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.eye(2).to_sparse(),
+        torch.empty(3, device="meta"),
+        torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8),
+    ],
+)
+def test_tensors_that_are_not_plain_are_refused(tmp_path: Path, odd: Tensor) -> None:
+    torch.save({"a": {"w": odd}}, tmp_path / "net.bin")
+    with pytest.raises(WeightsError, match="not plain tensors"):
+        read_checkpoint(tmp_path / "net.bin")
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "longer", "unnamed"])

@@ -157,6 +157,8 @@ def test_identities_of_other_weights_are_refused(engine: IpAdapter) -> None:
     for stale, complaint in (
         (replace(ann, weights_digest="f" * 64), "was made by weights ffffffffffff, not"),
         (Identity("story-maker", ann.weights_digest, ann.tensors), "was made by story-maker, not ip-adapter"),
+        (replace(ann, tensors={}), "the identity of Ann lacks 'tokens': take the character out"),
+        (replace(ann, tensors={"tokens": torch.zeros(1, 4, 3)}), r"Ann has 'tokens' of \[1, 4, 3\], not \[1, 4, 64\]"),
     ):
         with pytest.raises(EngineError, match=complaint):
             engine.condition(panel(ANN_HERE), {ANN: stale}, Style())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkcast.errors import BaseModelError, MissingExtraError
+from inkcast.errors import BaseModelError, MissingExtraError, PictureError
 from inkcast.images import Reference
 from inkcast.vision.segment import RembgSegmenter, cut_out
 
@@ -46,6 +46,20 @@ def test_alpha_before_the_model() -> None:
     cut = cut_out(Reference(picture, ""), Left())
     assert cut.how == "alpha"
     assert cut.mask.sum() == 16
+
+
+def test_faint_alpha_cuts_nothing_out() -> None:
+    faint = busy().convert("RGBA")
+    faint.putalpha(127)
+    assert cut_out(Reference(faint, ""), Left()).how == "model"
+    whole = cut_out(Reference(faint, ""))
+    assert whole.how == "whole picture"
+    assert whole.mask.all()
+
+
+def test_a_mask_that_shows_nobody_is_refused() -> None:
+    with pytest.raises(PictureError, match=r"the mask of \S*ann\.png\S* has no white"):
+        cut_out(Reference(busy(), "", source="ann.png", mask=Image.new("L", (20, 20))), Left())
 
 
 def test_a_plain_background_needs_no_model() -> None:

@@ -11,7 +11,7 @@ from inkcast.cast.character import CharacterId, State
 from inkcast.cast.names import clean_name, clean_text, clean_view
 from inkcast.errors import CastError
 from inkcast.files import shown
-from inkcast.images import configured_limits, open_picture, read_picture_bytes
+from inkcast.images import check_mask, configured_limits, open_picture, read_picture_bytes
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def read_reference_record(
     """Reads and checks a picture and its mask; `source` is by default the file's name, without its folder.
 
     Raises:
-        PictureError: as `open_picture`.
+        PictureError: as `open_picture`, or the mask has no white.
         CastError: the mask is of another size, or a word is not allowed.
     """
     limits = configured_limits()
@@ -127,13 +127,17 @@ def read_reference_record(
 
 
 def check_reference(record: ReferenceRecord, name: str) -> None:
-    """Raises PictureError or CastError unless picture and mask open and are of one size."""
+    """Raises PictureError or CastError unless picture and mask open, are of one size, and the mask shows somebody."""
     picture = open_picture(record.picture, name=name)
-    if record.mask is not None and (mask := open_picture(record.mask, name=f"mask of {name}")).size != picture.size:
+    if record.mask is None:
+        return
+    mask = open_picture(record.mask, name=f"mask of {name}")
+    if mask.size != picture.size:
         raise CastError(
             f"the mask of picture {shown(name)} is {mask.width} x {mask.height} pixels, the picture "
             f"{picture.width} x {picture.height}; make them equal"
         )
+    check_mask(mask, f"the mask of picture {shown(name)}")
 
 
 def _printable(text: str) -> str:

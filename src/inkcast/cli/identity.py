@@ -25,8 +25,12 @@ def group() -> None:
 
 @app.command()
 def learn(
-    name: Annotated[str, typer.Argument(help="Who it is: somebody of the cast library, or anybody with pictures.")],
-    images: Annotated[list[Path] | None, typer.Argument(help="Pictures of the face; none: the library's.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="Who it is: of the cast library or the gallery, or anybody with pictures.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures of the face; none: those known of them.")
+    ] = None,
     base: Annotated[str, typer.Option(help="The base to learn for: toon, a folder, a file or a hub id.")] = "toon",
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take.")] = 500,
     rate: Rate = None,
@@ -34,7 +38,7 @@ def learn(
         float | None, typer.Option(min=0, max=1, help="Share of the noise levels judged by the picture; 0.5 on SDXL.")
     ] = None,
     side: Annotated[int, typer.Option(min=0, help="Side of the views in pixels; 0 is the base's own.")] = 0,
-    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Slower, with far less GPU memory.")] = False,
@@ -55,11 +59,12 @@ def learn(
     def keep(identity: Identity) -> None:
         from inkcast.cast.store import open_library
 
-        if images:
-            shelf.keep(person, identity)
-        else:
+        if not images:
             with open_library() as library:
-                library.save_identity(person, identity)
+                if library.knows(person.id):
+                    library.save_identity(person, identity)
+                    return
+        shelf.keep(person, identity)
 
     with showing_progress() as report:
         engine = load_engine(loaded, learning=learning, report=report)
@@ -105,7 +110,7 @@ def learn_gallery(
     count: Annotated[int, typer.Option(min=1, max=8, help="How many faces.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take for each.")] = 500,
     rate: Rate = None,
-    seed: Annotated[int, typer.Option(help="Chance of the learning.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder; left out: the base's own.")] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
+import warnings
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,16 +50,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 tensors, metadata = {name: file.get_tensor(name) for name in names}, file.metadata() or {}
             tensors = _unpacked(tensors, metadata)
         else:
-            tensors, metadata = _flat(torch.load(path, map_location="cpu", weights_only=True)), {}
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, zlib.error) as error:
+            tensors, metadata = _flat(_unpickled(path)), {}
+    except (SafetensorError, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise WeightsError(
             f"cannot read weights from {shown(path)}: the file is damaged or not plain tensors"
         ) from error
     return Checkpoint(str(path), _dequantised(tensors), metadata)
 
 
+def _unpickled(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():  # torch's are of damage, or of its own insides
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes give errors of every class
+        raise ValueError("torch cannot read it") from error
+
+
 def _flat(tree: Any, prefix: str = "") -> dict[str, Tensor]:
     if isinstance(tree, Tensor):
+        if tree.layout is not torch.strided or tree.is_meta or tree.is_quantized:
+            raise ValueError(f"{prefix or 'the file'} is sparse, quantised or without values")
         return {prefix: tree}
     if not isinstance(tree, Mapping):
         raise ValueError(f"{prefix or 'the file'} holds a {type(tree).__name__}")

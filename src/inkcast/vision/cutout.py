@@ -5,18 +5,24 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from inkcast.images import Reference
+from inkcast.files import shown
+from inkcast.images import SUBJECT, Reference, check_mask
 
 _PLAIN = 0.9  # share of the border that must have one colour for a background to count as plain
 _NEAR = 12  # how far from that colour, of 255, still is background
 
 
 def subject_mask(reference: Reference) -> Bool[np.ndarray, "height width"]:
-    """The given mask, else alpha, else everything unlike a plain background's colour, else the whole picture."""
+    """The given mask, else alpha, else everything unlike a plain background's colour, else the whole picture.
+
+    Raises:
+        PictureError: the given mask cuts nobody out.
+    """
     if reference.mask is not None:
-        return np.asarray(reference.mask.convert("L")) >= 128
-    if reference.image.mode == "RGBA":
-        return np.asarray(reference.image)[..., 3] >= 128
+        check_mask(reference.mask, f"the mask of {shown(reference.source) if reference.source else 'a reference'}")
+        return np.asarray(reference.mask.convert("L")) >= SUBJECT
+    if cut_by_alpha(reference):
+        return np.asarray(reference.image)[..., 3] >= SUBJECT
     picture = np.asarray(reference.image.convert("RGB"))
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(int)
     colour = np.median(border, axis=0)
@@ -24,6 +30,11 @@ def subject_mask(reference: Reference) -> Bool[np.ndarray, "height width"]:
     if (np.abs(border - colour).max(axis=1) <= _NEAR).mean() < _PLAIN or not unlike.any():
         return np.ones(picture.shape[:2], dtype=bool)
     return _filled(unlike)
+
+
+def cut_by_alpha(reference: Reference) -> bool:
+    """Whether alpha tells the subject from the rest; where all is faint, it does not."""
+    return reference.image.mode == "RGBA" and bool((np.asarray(reference.image)[..., 3] >= SUBJECT).any())
 
 
 def _filled(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from inkcast.errors import BaseModelError, MissingExtraError
 from inkcast.images import Reference
-from inkcast.vision.cutout import subject_mask
+from inkcast.vision.cutout import cut_by_alpha, subject_mask
 from inkcast.vision.detector import ToonDetector
 
 How = Literal["mask", "alpha", "plain background", "model", "whole picture"]
@@ -35,11 +35,15 @@ class Cutout:
 
 
 def cut_out(reference: Reference, segmenter: Segmenter | None = None) -> Cutout:
-    """The given mask, else alpha, else what differs from a plain background, else the segmenter's, else everything."""
+    """The given mask, else alpha, else what differs from a plain background, else the segmenter's, else everything.
+
+    Raises:
+        PictureError: the given mask cuts nobody out.
+    """
     mask = subject_mask(reference)
     if reference.mask is not None:
         return Cutout(mask, "mask")
-    if reference.image.mode == "RGBA":
+    if cut_by_alpha(reference):
         return Cutout(mask, "alpha")
     if not mask.all():
         return Cutout(mask, "plain background")

@@ -369,6 +369,13 @@ def test_identities_round_trip_and_those_of_other_weights_are_refused(story: Any
     other = replace(again, weights_digest="f" * 64)
     with pytest.raises(EngineError, match="the identity of Ann was made by weights ffffffffffff, not"):
         story.condition(panel(ANN), {ANN: other}, Style())
+    for name in ("tokens", "reference", "routing"):
+        rest = {other: tensor for other, tensor in ann.tensors.items() if other != name}
+        with pytest.raises(EngineError, match=f"the identity of Ann lacks '{name}': take the character out"):
+            story.condition(panel(ANN), {ANN: replace(ann, tensors=rest)}, Style())
+        cut = {**ann.tensors, name: ann.tensors[name][..., :1]}
+        with pytest.raises(EngineError, match=rf"Ann has '{name}' of \[1, .*1\], not \[1, "):
+            story.condition(panel(ANN), {ANN: replace(ann, tensors=cut)}, Style())
     with pytest.raises(EngineError, match="Ann has no reference picture"):
         story.encode(replace(character(ANN), references=()))
 

@@ -111,6 +111,9 @@ def test_nobody_without_pictures_and_odd_settings_are_one_line(tiny_base_folder:
     assert code == 1
     assert "nobody in the cast library is called 'Nobody Known'" in said
     assert run("identity", "learn", "Ann", "--steps", "0")[0] == 2
+    for command in (("learn", "Ann"), ("learn-gallery",)):
+        code, said = run("identity", *command, "--seed", "99999999999999999", "--base", tiny_base_folder)
+        assert (code, "less than or equal to 4294967295" in said) == (2, True), said
     assert HomeShelf().find(person(), "a" * 64, "sdxl") is None
 
 
@@ -139,6 +142,14 @@ def test_a_gallery_learned_in_advance_is_found_by_name_and_by_picture(
     assert HomeShelf(folder).find(lena, "f" * 64, "sdxl") is None
     with pytest.raises(CastError):
         gather_cast(["nobody"])
+
+    code, said = run("identity", "learn", "Lena Moss", "--base", base, *OPTIONS, "--out", tmp_path / "anew.safetensors")
+    assert (code, "learned Lena Moss for" in said) == (0, True), said
+    anew = load_identity(tmp_path / "anew.safetensors")
+    found = HomeShelf(folder).find(lena, anew.weights_digest, "sdxl")
+    assert found is not None
+    assert torch.equal(found.tensors["text_encoder"], anew.tensors["text_encoder"])
+    assert not torch.equal(found.tensors["text_encoder"], words.tensors["text_encoder"])
 
 
 def test_a_stopped_gallery_goes_on_to_the_same_words(

@@ -169,13 +169,13 @@ def test_words_of_another_family_or_width_are_refused(engine: StableIdentity, tm
     panel = PanelPrompt((ANN, " waves"), (ANN_HERE,))
     for name, widths, complaint in (
         ("sd", [("", 1024)], "Ann Lee's words were imported for sd bases, but .* is of family sdxl"),
-        ("sdxl", [("_1", 768), ("_2", 1280)], r"text_encoder are \[1, 2, 768\], but .* reads \[1, 2, 32\]"),
+        ("sdxl", [("_1", 768), ("_2", 1280)], r"'text_encoder' of \[1, 2, 768\], not \[1, 2, 32\]: learn the face on"),
     ):
         (tmp_path / name).mkdir()
         with pytest.raises(EngineError, match=complaint):
             engine.condition(panel, {ANN: imported(tmp_path / name, *widths)}, Style())
     lacking = replace(identity(engine), tensors={"text_encoder": torch.zeros(1, 2, 32)})
-    with pytest.raises(EngineError, match="words for text_encoder_2 are missing"):
+    with pytest.raises(EngineError, match="the identity of Ann Lee lacks 'text_encoder_2': learn the face on"):
         engine.condition(panel, {ANN: lacking}, Style())
 
 

@@ -30,6 +30,12 @@ def engine_on(base: Backbone, learning: Learning = QUICK, **more: object) -> Sta
     return StableIdentity(base, Stare(), fame=FAME, learning=learning, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 99999999999999999])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(TrainingError, match=f"learning a face with seed {seed} is not possible"):
+        Learning(seed=seed)
+
+
 def learner_on(base: Backbone, learning: Learning = QUICK) -> Learner:
     return engine_on(base, learning)._learner(person())
 

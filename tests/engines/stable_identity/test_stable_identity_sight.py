@@ -14,7 +14,7 @@ from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 
 from inkcast.engines.stable_identity.sight import ToonEyes, VitEyes, on_paper
 from inkcast.engines.stable_identity.weights import find_eyes
-from inkcast.errors import BaseModelError, EngineError
+from inkcast.errors import BaseModelError, PictureError
 from inkcast.images import Reference
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
@@ -79,7 +79,7 @@ def test_without_a_face_the_whole_subject_stands_in(vit: Path) -> None:
     assert seen.masks.face.sum() == 50 * 50
     assert not seen.masks.hair.any()
     empty = replace(reference(), mask=Image.new("L", (80, 96), 0))
-    with pytest.raises(EngineError, match=r"'ann.png' shows neither a face nor a subject"):
+    with pytest.raises(PictureError, match=r"the mask of 'ann.png' has no white"):
         VitEyes(vit, Told(None)).look(empty)
 
 

@@ -258,6 +258,11 @@ def test_an_identity_comes_back_from_disk(maker: StoryMaker, tmp_path: Path) -> 
     for stale, complaint in (
         (replace(ann, weights_digest="f" * 64), "made by weights ffffffffffff, not"),
         (Identity("ip-adapter", ann.weights_digest, ann.tensors), "made by ip-adapter, not story-maker"),
+        (replace(ann, tensors={}), "the identity of Ann lacks 'character': take the character out"),
+        (
+            replace(ann, tensors={**ann.tensors, "face": torch.zeros(1, 1, 3)}),
+            r"Ann has 'face' of \[1, 1, 3\], not \[1, ",
+        ),
     ):
         with pytest.raises(EngineError, match=complaint):
             maker.condition(panel(ANN), {ANN: stale}, Style())

@@ -15,7 +15,7 @@ from inkcast.app.sight import look
 from inkcast.cast.character import Reference
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words, check_reference
 from inkcast.errors import CastError, InkcastError, PictureError
-from inkcast.images import configured_limits, encode_png, open_picture, read_picture_bytes
+from inkcast.images import configured_limits, encode_png, open_picture, read_picture_bytes, shows_somebody
 from inkcast.story.script import Box
 
 if TYPE_CHECKING:
@@ -114,9 +114,17 @@ def seen(draft: Draft) -> Seen:
 
 
 def with_boxes(draft: Draft, crop: Box | None, face: Box | None) -> Draft:
-    """A face that was moved is also kept as a close-up of its own, since engines look for faces themselves."""
+    """A face that was moved is also kept as a close-up of its own, since engines look for faces themselves.
+
+    Raises:
+        PictureError: nothing of a painted cut-out is inside the crop.
+    """
     moved = face is not None and face != draft.face
-    return replace(draft, crop=crop, face=face, close_up=face is not None and (draft.close_up or moved))
+    framed = replace(draft, crop=crop, face=face, close_up=face is not None and (draft.close_up or moved))
+    cutout = framed.reference.mask
+    if cutout is not None and not shows_somebody(cutout):
+        raise PictureError("nothing of the cut-out would be left in the crop: crop wider, or paint the cut-out anew")
+    return framed
 
 
 def painted(draft: Draft, layers: Sequence[Image.Image], adding: bool) -> Draft:
@@ -134,13 +142,14 @@ def painted(draft: Draft, layers: Sequence[Image.Image], adding: bool) -> Draft:
 
 
 def drafts_of(library: CastLibrary, name: str) -> tuple[Draft, ...]:
-    """The pictures of somebody in the library."""
+    """The pictures of somebody in the library; of a kept mask that shows nobody, nothing."""
     kept = library.record(name).references
     found = []
     for record, reference in zip(kept, library.character(name).references, strict=True):
         label = reference.source or "picture"
+        mask = reference.mask if reference.mask is not None and shows_somebody(reference.mask) else None
         draft = Draft(
-            record.picture, label, reference.image, reference.mask, view=reference.view, state=record.state, kept=record
+            record.picture, label, reference.image, mask, view=reference.view, state=record.state, kept=record
         )
         found.append(with_face(draft))
     return tuple(found)

@@ -23,7 +23,7 @@ from inkcast.engines.any_story.weights import Parts, load_parts
 from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.cutting import find_segmenter, tell_uncut
 from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
-from inkcast.engines.identity import check_identity
+from inkcast.engines.identity import Shape, check_identity
 from inkcast.engines.regions import member_regions
 from inkcast.errors import EngineError
 from inkcast.events import Report, unheard
@@ -179,6 +179,17 @@ class AnyStory:
         # A copy: what was read from a file may lie unaligned, and then products differ in their last bits.
         return identity.tensors[name].to(self.base.device, self.base.dtype, copy=True)
 
+    def _shapes(self) -> Mapping[str, Shape]:
+        """Of what `encode` makes."""
+        tokens, latents = self.parts.encoder.qformer.size, self.base.side // 2 // self.base.vae_scale_factor
+        shapes = {
+            "tokens": (1, tokens.queries, tokens.out_channels),
+            "reference": (1, self.base.unet.config.in_channels + 1, latents, latents),
+        }
+        if self.parts.router is not None:
+            shapes["routing"] = (1, self.parts.router.size.qformer.out_channels)
+        return shapes
+
     def _background(self) -> tuple[Projected, Float[Tensor, "1 features"]]:
         """E_{N+1} projected and R_{N+1}: those of the zero image."""
         if self._nothing is None:
@@ -192,7 +203,7 @@ class AnyStory:
         """Keys and values of one character, and its pass through ReferenceNet: once per comic."""
         known = self._prepared.get(member.id)
         if known is None or known.identity is not identity:
-            check_identity(identity, self.name, self.digest, member.name)
+            check_identity(identity, self.name, self.digest, member.name, self._shapes())
             known = Prepared(identity, self.parts.encoder.to_subject(self._tensor(identity, "tokens")), {})
         if reference and not known.reference:
             known = replace(known, reference=self._reference(self._tensor(identity, "reference")))

@@ -134,7 +134,9 @@ class IpAdapter:
         known = self._projected.get(who)
         if known is not None and known[0] is identity:
             return known[1]
-        check_identity(identity, self.name, self.digest, name)
+        size = self.adapter.image_proj.size
+        shapes = {"tokens": (1, size.queries, size.out_channels)}
+        check_identity(identity, self.name, self.digest, name, shapes)
         projected = self._project(identity.tensors["tokens"])
         self._projected[who] = identity, projected
         return projected

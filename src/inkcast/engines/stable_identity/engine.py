@@ -212,19 +212,12 @@ class StableIdentity:
                 f"{member.name}'s words were imported for {family} bases, but {self.base.name!r} is of family "
                 f"{self.base.family}: import those for it, or learn the face from a picture"
             )
-        check_identity(identity, self.name, identity.weights_digest if family else self.digest, member.name)
-        words = []
-        for name, encoder in zip(ENCODERS, self.base.text_encoders, strict=False):
-            width = encoder.get_input_embeddings().weight.shape[1]
-            found = identity.tensors.get(name)
-            if found is None or found.shape != (1, 2, width):
-                shape = "missing" if found is None else list(found.shape)
-                raise EngineError(
-                    f"{member.name}'s words for {name} are {shape}, but {shown(self.base.name)} reads [1, 2, {width}]: "
-                    "learn the face on this base"
-                )
-            words.append(found[0])
-        return words
+        digest = identity.weights_digest if family else self.digest
+        widths = [encoder.get_input_embeddings().weight.shape[1] for encoder in self.base.text_encoders]
+        shapes = {name: (1, 2, width) for name, width in zip(ENCODERS, widths, strict=False)}
+        remedy = f"learn the face on {shown(self.base.name)}, or import it anew"
+        check_identity(identity, self.name, digest, member.name, shapes, remedy)
+        return [identity.tensors[name][0] for name in shapes]
 
 
 def load_engine(base: Backbone, *, learning: Learning | None = None, report: Report = unheard) -> StableIdentity:

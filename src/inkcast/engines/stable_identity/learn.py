@@ -66,6 +66,7 @@ class Learning:
             ("alpha", self.alpha, self.alpha is None or 0 <= self.alpha <= 1),
             ("batch", self.batch, self.batch >= 1),
             ("views", self.views, self.views >= 1),
+            ("seed", self.seed, 0 <= self.seed < 2**32),
         ):
             if not fits:
                 raise TrainingError(f"learning a face with {name} {value} is not possible: choose a value in its range")

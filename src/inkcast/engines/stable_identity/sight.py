@@ -12,8 +12,6 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from inkcast.errors import EngineError
-from inkcast.files import shown
 from inkcast.images import Reference
 from inkcast.pretrained import load_part, load_pretrained
 from inkcast.toon.nets import FaceEncoder
@@ -129,10 +127,8 @@ def on_paper(reference: Reference) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def whole_subject(reference: Reference, segmenter: Segmenter | None) -> tuple[FaceMasks, str]:
-    """Where no face is found, all of the subject counts as one, and what was done. Raises `EngineError` if there is
-    none."""
+    """Where no face is found, all of the subject counts as one, and what was done. Raises `PictureError` if the given
+    mask cuts nobody out."""
     found = cut_out(reference, segmenter)
-    if not found.mask.any():
-        raise EngineError(f"{shown(reference.source)} shows neither a face nor a subject: use another picture")
     learned = "picture, background and all: give a mask" if found.how == "whole picture" else "subject"
     return FaceMasks(found.mask, np.zeros_like(found.mask)), f"no face found: learning from the whole {learned}"

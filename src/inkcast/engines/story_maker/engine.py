@@ -20,7 +20,17 @@ from inkcast.engines.engine import Conditioning, Member, PanelPrompt, Style
 from inkcast.engines.identity import check_identity
 from inkcast.engines.regions import member_regions
 from inkcast.engines.story_maker.eyes import Eyes, Seen
-from inkcast.engines.story_maker.looks import CHARACTER, FACE, Cast, Embedded, Looking, by_state, key_of, looking
+from inkcast.engines.story_maker.looks import (
+    CHARACTER,
+    FACE,
+    Cast,
+    Embedded,
+    Looking,
+    by_state,
+    key_of,
+    looking,
+    shapes,
+)
 from inkcast.engines.story_maker.lora import fused
 from inkcast.engines.story_maker.options import GUIDANCE, SCHEDULER, STEPS, SUBJECT_SCALE, Options, look_of
 from inkcast.engines.story_maker.weights import FILE, Adapter, load_adapter
@@ -170,9 +180,11 @@ class StoryMaker:
         known = self._projected.get((place, wanted))
         if known is not None and all(known[0][who] is identity for who, identity in used.items()):
             return known[1]
+        size = self.adapter.image_proj_model.size
         for who, identity in used.items():
-            check_identity(identity, self.name, self.digest, member.name if who == member.id else str(who))
-        one = wanted.embedded(cast, self.adapter.image_proj_model.size)
+            name = member.name if who == member.id else str(who)
+            check_identity(identity, self.name, self.digest, name, shapes(identity, size))
+        one = wanted.embedded(cast, size)
         projected = self._placed(Embedded(self._here(one.face), self._here(one.character)), place)
         self._projected[place, wanted] = used, projected
         return projected

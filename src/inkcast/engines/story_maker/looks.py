@@ -10,6 +10,7 @@ from torch import Tensor
 
 from inkcast.cast.character import CharacterId, Identity
 from inkcast.engines.engine import Member
+from inkcast.engines.identity import Shape
 from inkcast.engines.story_maker.encoder import PerceiverSize
 from inkcast.engines.story_maker.options import Look
 from inkcast.errors import EngineError
@@ -40,6 +41,14 @@ def by_state(references: Sequence[Reference]) -> Mapping[str, list[Reference]]:
 def key_of(part: str, state: str) -> str:
     """The name of E_1 or E_2 of a state in an `Identity`."""
     return f"{part}/{state.casefold()}" if state else part
+
+
+def shapes(identity: Identity, size: PerceiverSize) -> Mapping[str, Shape]:
+    """Of the usual E_2, which everybody has, and of each further E_1 and E_2 that the identity holds."""
+    channels = size.character.out_channels
+    parts = {FACE: (1, size.face_tokens, channels), CHARACTER: (1, size.character.queries, channels)}
+    others = {name: parts[part] for name in identity.tensors if (part := name.partition("/")[0]) in parts}
+    return {CHARACTER: parts[CHARACTER], **others}
 
 
 def embedded(identity: Identity, state: str, size: PerceiverSize) -> Embedded:
