@@ -13,6 +13,7 @@ from inkcast.drawing.easel import Easel, open_easel
 from inkcast.drawing.enrolling import Shelf, enrol
 from inkcast.drawing.folder import (
     check_target,
+    is_file,
     replacing_comic,
     write_pages,
     write_panels,
@@ -26,7 +27,9 @@ from inkcast.drawing.planning import PlannedPanel, plan_panels, posing
 from inkcast.drawing.reading import as_script, with_poses
 from inkcast.drawing.record import make_record
 from inkcast.drawing.routes import Painted
+from inkcast.errors import UsageError
 from inkcast.events import Note, Progress, Report, unheard
+from inkcast.files import shown
 from inkcast.page.export import rehearse
 from inkcast.page.layout import PageOptions, arrange
 from inkcast.story.script import Script
@@ -61,6 +64,8 @@ def draw_comic(
     """
     watch, page = Stopwatch(), page or PageOptions()
     check_target(out, overwrite=overwrite)
+    if drawing.save_routes and is_file(out):
+        raise UsageError(f"{shown(out)} is a file, and routing maps are saved into a folder: give --out a folder")
 
     script, notes = as_script(story, cast, drawing.engine)
     script = with_poses(script, drawing.poses)

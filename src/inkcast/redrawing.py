@@ -14,6 +14,7 @@ from inkcast.drawing.easel import Easel, open_easel
 from inkcast.drawing.enrolling import Shelf, enrol
 from inkcast.drawing.folder import (
     SCRIPT,
+    keep_routes,
     read_cast,
     read_panels,
     replacing_comic,
@@ -21,6 +22,7 @@ from inkcast.drawing.folder import (
     write_panels,
     write_pictures,
     write_records,
+    write_routes,
 )
 from inkcast.drawing.masking import masked, read_masks
 from inkcast.drawing.panel_settings import check_settings, idle_settings, people_of
@@ -70,7 +72,8 @@ def redraw_panel(
     page = page_options(record, folder)
     pages = arrange(script, page)
     rehearse(script, pages, page)
-    ready = easel(recorded_drawing(record), report)
+    routed = (folder / f"routes-{number:02}.png").exists()
+    ready = easel(replace(recorded_drawing(record), save_routes=routed), report)
     note_changes(record, ready.origin, report)
     for note in idle_settings([(number, script.panels[index])], people_of(cast), ready.drawing.engine):
         report(Note(note))
@@ -89,6 +92,8 @@ def redraw_panel(
         write_pages(target, write_pictures(target, script), panels, pages, page, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
+        keep_routes(folder, target, but=number)
+        write_routes(target, [painted], first=number)
         write_records(target, changed, watch.laps)
     return chosen
 
@@ -114,6 +119,7 @@ def letter_again(folder: Path, script: Path | None, changes: Mapping[str, Any]) 
         write_pages(target, write_pictures(target, words), panels, arrange(words, options), options, written=written)
         watch.lap("pages")
         write_panels(target, panels, cast, changed)
+        keep_routes(folder, target)
         write_records(target, changed, watch.laps)
 
 

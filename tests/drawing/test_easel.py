@@ -20,7 +20,9 @@ from tests.engines.test_ip_adapter import SIZE
 from inkcast.comic import draw_comic
 from inkcast.drawing.choices import Drawing, Lora
 from inkcast.drawing.easel import open_easel, usual
+from inkcast.drawing.planning import plan_panels
 from inkcast.drawing.posing import fitted
+from inkcast.drawing.reading import as_script
 from inkcast.drawing.record import read_record
 from inkcast.engines.any_story.weights import save_encoders, save_router
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
@@ -29,8 +31,8 @@ from inkcast.engines.story_maker.engine import StoryMaker
 from inkcast.errors import BaseModelError, EngineError, InkcastError, PictureError, UsageError, WeightsError
 from inkcast.events import Event, Note, Progress, unheard
 from inkcast.images import Reference, open_picture
-from inkcast.page.layout import PageOptions
-from inkcast.redrawing import redraw_panel
+from inkcast.page.layout import PageOptions, arrange
+from inkcast.redrawing import letter_again, redraw_panel
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.story.script import load_script
 from inkcast.vision.pose import pose_map
@@ -214,6 +216,50 @@ def test_every_layer_s_routes_are_saved_at_chosen_steps(drawing: Drawing, tmp_pa
     assert not np.array_equal(columns[1], columns[4])
     with pytest.raises(UsageError, match="at step 7: choose from 1 to 6"):
         open_easel(replace(chosen, routes_at=(7,)), unheard)
+
+
+def test_maps_outlive_another_lettering_and_a_panel_drawn_again(drawing: Drawing, tmp_path: Path) -> None:
+    chosen = replace(with_any_story(tmp_path / "base", drawing), save_routes=True)
+    out = draw_comic(STORY, CAST, chosen, tmp_path / "out", page=PageOptions(layout="classic-4", dpi=40))
+
+    def maps() -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in out.glob("routes-*.png")}
+
+    before = maps()
+    assert len(before) == 4
+    letter_again(out, None, {"dpi": 50})
+    assert maps() == before
+    redraw_panel(out, 1, seed=77)
+    after = maps()
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {"routes-01.png", "routes-01-layers.png"}
+
+
+def test_a_panel_without_its_router_has_no_map_and_is_told(drawing: Drawing, tmp_path: Path) -> None:
+    chosen, heard = replace(with_any_story(tmp_path / "base", drawing), save_routes=True), list[Event]()
+    script, _ = as_script(STORY, CAST, "any-story")
+    free = script.panels[0].model_copy(update={"engine": {"router": "off"}})
+    script = script.model_copy(update={"panels": (free, *script.panels[1:])})
+    page = PageOptions(layout="classic-4", dpi=40)
+    out = draw_comic(script, CAST, chosen, tmp_path / "out", page=page, report=heard.append)
+    assert sorted(file.name for file in out.glob("routes-*.png")) == ["routes-02-layers.png", "routes-02.png"]
+    assert "panel 1 was drawn without the router" in " ".join(one.text for one in heard if isinstance(one, Note))
+
+
+def test_what_no_panel_can_have_is_refused_before_any_is_drawn(drawing: Drawing, tmp_path: Path) -> None:
+    class Crowded:
+        name, room = "story-maker", 1
+
+    easel = open_easel(drawing, unheard)
+    script, _ = as_script(STORY, CAST, "ip-adapter")
+    plan = plan_panels(script, arrange(script, PageOptions(layout="classic-4")), CAST, easel)
+    easel.check(plan)
+    easel = replace(easel, engine=Crowded())  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="panel 2 shows 2 characters but story-maker has room for 1: use any-story"):
+        easel.check(plan)
+    assert isinstance(StoryMaker.room, property)
+    with pytest.raises(UsageError, match="routing maps are saved into a folder"):
+        draw(tmp_path / "out.pdf", replace(drawing, save_routes=True), easel=lambda *_: pytest.fail("loads a base"))
 
 
 def test_what_is_asked_for_wins_over_the_engine_s_own(drawing: Drawing, tmp_path: Path) -> None:

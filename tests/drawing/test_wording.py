@@ -41,12 +41,23 @@ def test_names_become_ids_by_whole_word_and_the_longest_first() -> None:
         ("Zoe\u0308", "Zo\u00eb waves", ["", " waves"]),
         ("明", "明天 明 来", ["明天 ", " 来"]),
         ("Ли Анна", "Ли Анна бежит", ["", " бежит"]),
+        ("Yıldız", "und YILDIZ winkt", ["und ", " winkt"]),
+        ("İbrahim", "und ibrahim winkt", ["und ", " winkt"]),
+        ("Ann Lee", "Ann\u00a0Lee waves", ["", " waves"]),
+        ("Ann Lee", "then Ann  Lee waves", ["then ", " waves"]),
+        ("D'Arcy", "D’Arcy waves", ["", " waves"]),
+        ("O’Neil", "O'Neil waves", ["", " waves"]),
     ],
 )
 def test_names_of_any_script_become_ids(name: str, text: str, around: list[str]) -> None:
     who = character(name, "red", "she")
     before, after = around
     assert marked(text, [who]) == [*([before] if before else []), who.id, after]
+
+
+def test_two_names_that_one_of_them_contains_or_that_differ_in_case_alone_are_told_apart() -> None:
+    dot, dotless = character("İpek", "red", "she"), character("Işıl", "blue", "she")
+    assert marked("Işıl and İpek, IŞIL", [dot, dotless]) == [dotless.id, " and ", dot.id, ", ", dotless.id]
 
 
 def test_nouns_stand_for_names() -> None:

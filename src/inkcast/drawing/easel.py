@@ -107,7 +107,18 @@ class BaseEasel:
         return sight_of(self.base)
 
     def check(self, plan: Sequence[PlannedPanel]) -> None:
+        from inkcast.engines.engine import Charting, Limited
+
+        name = self.engine.name
+        if self.drawing.save_routes and not isinstance(self.engine, Charting):
+            raise EngineError(f"{name} routes nothing to save: leave out --save-routes, or use any-story")
         for panel in plan:
+            many = len(panel.prompt.members)
+            if isinstance(self.engine, Limited) and many > self.engine.room:
+                raise EngineError(
+                    f"panel {panel.index + 1} shows {many} characters but {name} has room for {self.engine.room}: use "
+                    "any-story, or split the panel"
+                )
             if panel.pose is not None:
                 self._poser.check(panel.pose)
 
@@ -128,10 +139,6 @@ class BaseEasel:
         chart = None if routed is None else routed.chart(self.drawing.routes_at)
 
         def on_step(done: Step) -> None:
-            if self.drawing.save_routes and panel.prompt.members and not done.trace.routing:
-                raise EngineError(
-                    f"{self.engine.name} routes nothing to save: leave out --save-routes, or use any-story"
-                )
             height, width = done.latents.shape[-2:]
             routes.collect(done.trace.routing, (height, width))
             if chart is not None:
@@ -144,7 +151,9 @@ class BaseEasel:
         (picture,) = draw(self.base, conditioning, settings, control=pose, on_step=on_step)
         drawn = DrawnPanel(picture, self._figures(picture, panel, routes))
         saved = routes.mean if self.drawing.save_routes else None
-        return Painted(drawn, saved, None if chart is None else chart.picture())
+        if self.drawing.save_routes and panel.prompt.members and saved is None:
+            self.report(Note(f"panel {panel.index + 1} was drawn without the router: it has no routing map to save"))
+        return Painted(drawn, saved, None if chart is None or saved is None else chart.picture())
 
     def _figures(self, picture: Image.Image, panel: PlannedPanel, routes: RouteMaps) -> tuple[Figure, ...]:
         members = panel.prompt.members

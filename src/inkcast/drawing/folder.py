@@ -140,9 +140,17 @@ def provenance(panel: PanelRecord, record: ComicRecord) -> dict[str, str]:
     return {"engine": record.drawing.engine, "prompt": panel.prompt, "seed": str(panel.seed)}
 
 
-def write_routes(folder: Path, painted: Sequence[Painted]) -> None:
-    """Where each character acted, and that layer by layer, for the panels that say."""
-    for number, each in enumerate(painted, 1):
+def keep_routes(folder: Path, target: Path, *, but: int = 0) -> None:
+    """Copies the routing maps of every panel, `but` one's, whose numbers count from 1."""
+    own = {f"routes-{but:02}.png", f"routes-{but:02}-layers.png"}
+    for file in folder.glob("routes-*.png"):
+        if file.name not in own:
+            shutil.copyfile(file, target / file.name)
+
+
+def write_routes(folder: Path, painted: Sequence[Painted], first: int = 1) -> None:
+    """Where each character acted, and that layer by layer, for the panels that say; the first of them is `first`."""
+    for number, each in enumerate(painted, first):
         if each.routes is not None:
             save_png(routes_picture(each.panel.picture, each.routes), folder / f"routes-{number:02}.png")
         if each.chart is not None:

@@ -64,19 +64,23 @@ def toon_prompt_of(panel: Panel, cast: Sequence[Character], language: str = "en"
 
 
 def marked(text: str, cast: Sequence[Character]) -> list[str | CharacterId]:
-    """`text` cut at the names of the cast, each replaced by the id: whole words, the longest name first.
+    """`text` cut at the names of the cast, each replaced by the id: whole words, the longest name first; any space is a
+    space, and an apostrophe may be straight or curly.
 
     Chinese, Japanese and Korean write on after a name: there one of two signs or more is found anywhere.
     """
     spelled = {normalize("NFC", name): one.id for one in cast for name in (one.name, *one.aliases)}
     if not spelled:
         return [text]
-    ids = {name_key(name): who for name, who in spelled.items()}
-    names = "|".join(_whole_word(name) for name in sorted(spelled, key=len, reverse=True))
-    parts: list[str | CharacterId] = []
-    for number, piece in enumerate(re.split(f"({names})", normalize("NFC", text), flags=re.IGNORECASE)):
-        parts += [ids[name_key(piece)]] if number % 2 else [piece] if piece else []
-    return parts
+    names = sorted(spelled, key=len, reverse=True)
+    # A group for each name: which letters differ in case alone, such as ı and I, only the expression itself knows.
+    pattern = re.compile("|".join(f"({_whole_word(name)})" for name in names), re.IGNORECASE)
+    text, done, parts = normalize("NFC", text), 0, list[str | CharacterId]()
+    for found in pattern.finditer(text):
+        assert found.lastindex is not None
+        parts += [*([text[done : found.start()]] if done < found.start() else []), spelled[names[found.lastindex - 1]]]
+        done = found.end()
+    return [*parts, text[done:]] if done < len(text) else parts
 
 
 def _whole_word(name: str) -> str:
@@ -84,7 +88,8 @@ def _whole_word(name: str) -> str:
         "" if is_unspaced(edge) and len(name) > 1 else guard
         for edge, guard in ((name[0], r"(?<!\w)"), (name[-1], r"(?!\w)"))
     )
-    return f"{before}{re.escape(name)}{after}"
+    letters = ("['’]" if letter in "'’" else r"\s+" if letter.isspace() else re.escape(letter) for letter in name)
+    return f"{before}{''.join(letters)}{after}"
 
 
 def is_unspaced(letter: str) -> bool:

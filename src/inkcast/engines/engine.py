@@ -120,6 +120,14 @@ class Charting(Protocol):
 
 
 @runtime_checkable
+class Limited(Protocol):
+    """What an engine offers beside `Engine` that cannot draw any number of characters in one picture."""
+
+    @property
+    def room(self) -> int: ...
+
+
+@runtime_checkable
 class Meeting(Protocol):
     """What an engine offers beside `Engine` whose panels may name anybody of the cast."""
 
