@@ -57,6 +57,13 @@ def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
     assert run("engines", "--base", "nowhere")[0] == 2
 
 
+def test_a_base_of_another_family_is_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    found = {engine.name: engine for engine in survey(str(tmp_path))}
+    assert found["any-story"].missing == found["story-maker"].missing == ("a base of family sdxl",)
+    assert found["stable-identity"].ready
+
+
 def test_doctor_answers_every_question() -> None:
     code, text = run("doctor", "--json")
     findings = {finding["name"]: finding for finding in json.loads(text)}

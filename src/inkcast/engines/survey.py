@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inkcast import assets
-from inkcast.engines.registry import ENGINES
+from inkcast.engines.registry import ENGINES, EngineInfo
 from inkcast.errors import BaseModelError, UsageError
 
 
@@ -33,7 +33,7 @@ class Surveyed:
 
 def survey(base: str = "toon") -> tuple[Surveyed, ...]:
     """Every engine with what `base` lacks for it; loads no weights."""
-    folder = companions(base)
+    folder, family = companions(base), _family(base)
     return tuple(
         Surveyed(
             info.name,
@@ -51,8 +51,22 @@ def survey(base: str = "toon") -> tuple[Surveyed, ...]:
             info.non_commercial,
         )
         for info in ENGINES
-        for missing in (info.missing(folder),)
+        for missing in (_missing(info, folder, family),)
     )
+
+
+def _missing(info: EngineInfo, folder: Path | None, family: str) -> tuple[str, ...]:
+    """Parts, or a base of its families where this is of none of them; of an unknown `family` only parts are missed."""
+    if family and family not in info.families:
+        return (f"a base of family {' or '.join(info.families)}",)
+    return info.missing(folder)
+
+
+def _family(base: str) -> str:
+    """Empty for a base of the hub, of which nothing is downloaded here."""
+    from inkcast.sdxl.source import find_source, is_hub_id
+
+    return "sdxl" if base == "toon" else "" if is_hub_id(base) else find_source(base).family
 
 
 def companions(base: str) -> Path | None:
