@@ -58,6 +58,9 @@ def test_names_of_any_script_become_ids(name: str, text: str, around: list[str])
 def test_two_names_that_one_of_them_contains_or_that_differ_in_case_alone_are_told_apart() -> None:
     dot, dotless = character("İpek", "red", "she"), character("Işıl", "blue", "she")
     assert marked("Işıl and İpek, IŞIL", [dot, dotless]) == [dotless.id, " and ", dot.id, ", ", dotless.id]
+    with_dots, without = character("Yildiz", "red", "she"), character("Yıldız", "blue", "she")
+    for cast in ([with_dots, without], [without, with_dots]):
+        assert marked("Yıldız, Yildiz", cast) == [without.id, ", ", with_dots.id]
 
 
 def test_nouns_stand_for_names() -> None:

@@ -72,13 +72,14 @@ def marked(text: str, cast: Sequence[Character]) -> list[str | CharacterId]:
     spelled = {normalize("NFC", name): one.id for one in cast for name in (one.name, *one.aliases)}
     if not spelled:
         return [text]
-    names = sorted(spelled, key=len, reverse=True)
-    # A group for each name: which letters differ in case alone, such as ı and I, only the expression itself knows.
+    names, ids = sorted(spelled, key=len, reverse=True), {name_key(name): who for name, who in spelled.items()}
+    # A group for each name: the expression holds letters to be equal, such as ı and I, that `name_key` tells apart.
     pattern = re.compile("|".join(f"({_whole_word(name)})" for name in names), re.IGNORECASE)
     text, done, parts = normalize("NFC", text), 0, list[str | CharacterId]()
     for found in pattern.finditer(text):
         assert found.lastindex is not None
-        parts += [*([text[done : found.start()]] if done < found.start() else []), spelled[names[found.lastindex - 1]]]
+        who = ids.get(name_key(found[0]), spelled[names[found.lastindex - 1]])
+        parts += [text[done : found.start()], who] if done < found.start() else [who]
         done = found.end()
     return [*parts, text[done:]] if done < len(text) else parts
 
