@@ -12,13 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests import tiny
 from tests.original_layout import original_layout
+from tests.vision.test_face_parsing import untrained
 from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
     CLIPVisionModelWithProjection,
-    SegformerConfig,
-    SegformerForSemanticSegmentation,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -37,19 +36,10 @@ from inkcast.vision.clip import ClipVision
 from inkcast.vision.face_parsing import SegformerParser
 
 VIT = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8, "image_size": 16}
-LABELS = ("background", "skin", "hair")
 
 
 def vit(**more: Any) -> ViTConfig:
     return ViTConfig(**VIT, patch_size=8, **more)
-
-
-def segformer() -> SegformerForSemanticSegmentation:
-    config = SegformerConfig(
-        num_encoder_blocks=4, depths=[1] * 4, hidden_sizes=[4] * 4, num_attention_heads=[1] * 4,
-        decoder_hidden_size=8, id2label=dict(enumerate(LABELS)), label2id={x: n for n, x in enumerate(LABELS)},
-    )  # fmt: skip
-    return SegformerForSemanticSegmentation(config)
 
 
 def clip() -> CLIPModel:
@@ -65,7 +55,7 @@ def named_classifier() -> ViTForImageClassification:
 Load = Callable[[Path], object]
 MODELS: dict[str, tuple[Callable[[], Any], Load]] = {
     "face encoder": (lambda: ViTModel(vit(), add_pooling_layer=False), lambda f: VitEyes(f, SegformerParser(f)).parts),
-    "face parser": (segformer, lambda f: SegformerParser(f).model),
+    "face parser": (untrained, lambda f: SegformerParser(f).model),
     "ControlNet": (lambda: tiny.controlnet(tiny.unet()), lambda f: load_controlnet(f, torch.float32)),
     "CLIP vision model": (tiny.image_encoder, lambda f: ClipVision(f).parts),
     "image encoder": (tiny.image_encoder, load_image_encoder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,15 +17,19 @@ LABELS = ("background", "skin", "hair", "neck")
 FIVE = np.zeros((5, 2))
 
 
-def segformer(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
-    """A tiny SegFormer that answers, everywhere, the class its bias favours."""
+def untrained(labels: tuple[str, ...] = LABELS) -> Any:
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
     config = SegformerConfig(
         num_encoder_blocks=4, depths=[1] * 4, hidden_sizes=[4] * 4, num_attention_heads=[1] * 4,
         decoder_hidden_size=8, id2label=dict(enumerate(labels)), label2id={label: n for n, label in enumerate(labels)},
     )  # fmt: skip
-    model = SegformerForSemanticSegmentation(config)
+    return SegformerForSemanticSegmentation(config)
+
+
+def segformer(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
+    """A tiny SegFormer that answers, everywhere, the class its bias favours."""
+    model = untrained(labels)
     torch.nn.init.zeros_(model.decode_head.classifier.weight)
     model.decode_head.classifier.bias.data = torch.tensor([0.0, 1.0, 0.0, 0.0])
     model.save_pretrained(folder)

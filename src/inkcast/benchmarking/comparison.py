@@ -89,7 +89,7 @@ def compare(plan: Plan, report: Report = unheard) -> Iterator[Comparison]:
         report(Progress(f"{scale}: making", 0, 1))
         model = model_of(scale, plan.device)
         if model is None:
-            wanting = "no GPU here: --device cpu measures full size there, in bfloat16 (32 GB; 24 with one --engine)"
+            wanting = "no GPU here: --device cpu measures full size there, in bfloat16 (16 GB with one --engine)"
             yield Comparison(scale, "SDXL at full size", skipped=wanting)
             continue
         found = measured(model, plan, report)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from inkcast.sdxl.backbone import Backbone
 
 Rate = Annotated[float | None, typer.Option(help="Learning rate; left out: SDXL 1e-5, SD 2.1 5e-5, toon 1e-4.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")]
 
 app = typer.Typer(no_args_is_help=True, help="Learn faces for the engine stable-identity.")
 
@@ -38,7 +39,7 @@ def learn(
         float | None, typer.Option(min=0, max=1, help="Share of the noise levels judged by the picture; 0.5 on SDXL.")
     ] = None,
     side: Annotated[int, typer.Option(min=0, help="Side of the views in pixels; 0 is the base's own.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
+    seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="Slower, with far less GPU memory.")] = False,
@@ -110,7 +111,7 @@ def learn_gallery(
     count: Annotated[int, typer.Option(min=1, max=8, help="How many faces.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="How many small steps to take for each.")] = 500,
     rate: Rate = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chance of the learning.")] = 0,
+    seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder; left out: the base's own.")] = None,

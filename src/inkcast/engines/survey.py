@@ -33,7 +33,7 @@ class Surveyed:
 
 def survey(base: str = "toon") -> tuple[Surveyed, ...]:
     """Every engine with what `base` lacks for it; loads no weights."""
-    folder, family = companions(base), _family(base)
+    folder, family = _found(base)
     return tuple(
         Surveyed(
             info.name,
@@ -62,24 +62,23 @@ def _missing(info: EngineInfo, folder: Path | None, family: str) -> tuple[str, .
     return info.missing(folder)
 
 
-def _family(base: str) -> str:
-    """Empty for a base of the hub, of which nothing is downloaded here."""
-    from inkcast.sdxl.source import find_source, is_hub_id
-
-    return "sdxl" if base == "toon" else "" if is_hub_id(base) else find_source(base).family
-
-
 def companions(base: str) -> Path | None:
     """The folder that holds a base's engine parts, if there is one; downloads nothing."""
+    return _found(base)[0]
+
+
+def _found(base: str) -> tuple[Path | None, str]:
+    """A base's companions and its family, which is empty for one of the hub, of which nothing is downloaded here."""
     from inkcast.sdxl.source import beside_hub, find_source, is_hub_id
 
     if base == "toon":
         try:
-            return assets.toon_weights()
+            return assets.toon_weights(), "sdxl"
         except BaseModelError:
-            return None
+            return None, "sdxl"
     if is_hub_id(base):
-        return beside_hub(base)
+        return beside_hub(base), ""
     if not Path(base).expanduser().exists():
         raise UsageError(f"no base at {base!r}: give toon, a folder, a .safetensors file or a hub id")
-    return find_source(base).companions
+    source = find_source(base)
+    return source.companions, source.family

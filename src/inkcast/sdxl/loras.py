@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from inkcast.errors import WeightsError
 from inkcast.files import shown
+from inkcast.pretrained import reason
 from inkcast.quiet import no_advice, no_bars
 from inkcast.sdxl.backbone import Backbone
 
@@ -72,7 +72,7 @@ def _checked(file: Path) -> str:
     except FileNotFoundError as error:
         raise WeightsError(f"no LoRA at {shown(file)}: check the path") from error
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"LoRA {shown(file)} is damaged: {_line(error)}; get it again") from error
+        raise WeightsError(f"LoRA {shown(file)} is damaged: {reason(error)}; get it again") from error
     if not any("lora" in name for name in names):
         first = f"its first tensor is {names[0]!r}" if names else "it holds no tensor"
         raise WeightsError(f"{shown(file)} is no LoRA: {first}")
@@ -84,10 +84,6 @@ def _load(base: Backbone, file: Path, name: str) -> None:
     try:
         pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=name, local_files_only=True)
     except (KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError) as error:
-        raise WeightsError(f"LoRA {shown(file)} does not fit base {base.name!r}: {_line(error)}") from error
+        raise WeightsError(f"LoRA {shown(file)} does not fit base {base.name!r}: {reason(error)}") from error
     if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
         raise WeightsError(f"LoRA {shown(file)} does not fit base {base.name!r}: none of its layers is there")
-
-
-def _line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()[:200]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 from inkcast.engines.checkpoints import (
     Checkpoint,
     Shapes,
+    check_strict,
     load_strict,
     read_checkpoint,
     save_published,
@@ -86,7 +86,7 @@ def check_layout(unet: nn.Module, checkpoint: Checkpoint) -> None:
     """Names and shapes only, nothing is allocated; raises `WeightsError` as loading would."""
     with torch.device("meta"):
         adapter = Adapter(unet, _size(checkpoint))
-    load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
+    check_strict(adapter.state_dict(), checkpoint)
 
 
 def parameter_counts(unet: nn.Module) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ from torch import nn
 from inkcast.engines.checkpoints import (
     Checkpoint,
     Shapes,
+    check_strict,
     load_strict,
     read_checkpoint,
     save_published,
@@ -129,7 +130,7 @@ def check_layout(unet: nn.Module, checkpoint: Checkpoint) -> None:
     """Names and shapes only, nothing is allocated; raises `WeightsError` as loading would."""
     with torch.device("meta"):
         adapter = Adapter(unet, *_size(checkpoint, facts_of(checkpoint)))
-    load_strict(adapter, replace(checkpoint, tensors={n: t.to("meta") for n, t in checkpoint.tensors.items()}))
+    check_strict(adapter.state_dict(), checkpoint)
 
 
 def parameter_counts(unet: nn.Module) -> Mapping[str, int]:
