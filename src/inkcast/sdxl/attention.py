@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -40,6 +40,15 @@ class Router(Protocol):
         self, layer: Layer, latents: Float[Tensor, "rows pixels channels"]
     ) -> Float[Tensor, "rows subjects_and_background pixels"]:
         """M^l in [0, 1], the background last. `latents` are the layer's normed hidden states (its query input)."""
+        ...
+
+
+@runtime_checkable
+class SteppedRouter(Router, Protocol):
+    """A router that remembers earlier steps of a drawing: `fitting.fit`, which begins one, asks for it by `begin`."""
+
+    def begin(self, latent_size: Size) -> Router:
+        """For one drawing at `latent_size`; nothing of another drawing's steps comes along."""
         ...
 
 

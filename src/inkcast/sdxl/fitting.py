@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from inkcast.errors import EngineError
-from inkcast.sdxl.attention import AttentionMemory, Regions, Size, one_hot_gate
+from inkcast.sdxl.attention import AttentionMemory, Regions, Size, SteppedRouter, one_hot_gate
 
 
 def resolutions(latent_size: Size) -> Mapping[int, Size]:
@@ -26,11 +26,14 @@ def resolutions(latent_size: Size) -> Mapping[int, Size]:
 
 
 def fit(memory: AttentionMemory, latent_size: Size) -> AttentionMemory:
-    """The memory with `grid` and `region_maps` for latents of this size. Needed with a router, regions or `present`."""
+    """The memory of one drawing: with `grid` and `region_maps` for latents of this size. Needed with a router, regions
+    or `present`."""
     grid = resolutions(latent_size)
+    router = memory.router.begin(latent_size) if isinstance(memory.router, SteppedRouter) else memory.router
+    memory = replace(memory, grid=grid, router=router)
     allowed = _allowed(memory)
     if allowed is None:
-        return replace(memory, grid=grid)
+        return memory
     blocks = _token_blocks(memory, allowed.shape[1])
     maps = {}
     for pixels, size in grid.items():
@@ -40,7 +43,7 @@ def fit(memory: AttentionMemory, latent_size: Size) -> AttentionMemory:
             maps[pixels] = _token_regions(level, blocks)
         else:
             maps[pixels] = _routing_regions(level, exclusive=memory.regions is not None)
-    return replace(memory, grid=grid, region_maps=maps)
+    return replace(memory, region_maps=maps)
 
 
 def _allowed(memory: AttentionMemory) -> Float[Tensor, "rows subjects height width"] | None:

@@ -83,7 +83,8 @@ class Parameters(Table):
     export: stage 2 needs stage 1's, and either goes on from its own. `gates` and `forced` as in `AnyStoryTrainee`. Of
     the references, a share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves
     one subject without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
-    Errors where subjects stand weigh `focus` times as much.
+    Errors where subjects stand weigh `focus` times as much. `lean` over 1 meets noisy timesteps more often
+    (`drawn_timestep`; drawn pictures only).
     """
 
     base: str | Path
@@ -106,6 +107,7 @@ class Parameters(Table):
     route_weight: float = 0.1
     coarse_share: float = 0.25
     forced: bool = False
+    lean: float = 1.0
     snr_gamma: float = 0.0
     focus: float = 1.0
     int8: bool = True
@@ -247,7 +249,8 @@ def plain_source(parameters: Parameters, recipe: Recipe, base: Backbone) -> Sour
     if parameters.cache is not None and parameters.data is None:
         scale = float(base.vae.config.scaling_factor)
         cached = open_cache(parameters.cache)
-        return Subjects(latents=cached, tokenizer=base.tokenizers[0], scale=scale, sheets=parameters.sheets, **shared)
+        drawn: Any = {"scale": scale, "sheets": parameters.sheets, "lean": parameters.lean}
+        return Subjects(latents=cached, tokenizer=base.tokenizers[0], **drawn, **shared)
     if parameters.data is not None and parameters.cache is None:
         side = base.side // base.vae_scale_factor
         shape = (int(base.unet.config.in_channels), side, side)

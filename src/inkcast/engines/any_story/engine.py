@@ -16,8 +16,8 @@ from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.any_story.encoder import masked_latents, squares
+from inkcast.engines.any_story.figures import OneFigure
 from inkcast.engines.any_story.options import Options, Strengths, panel_options, strengths
-from inkcast.engines.any_story.router import CastRouter
 from inkcast.engines.any_story.routes import RoutesChart
 from inkcast.engines.any_story.weights import Parts, load_parts
 from inkcast.engines.checkpoints import weights_digest
@@ -28,7 +28,7 @@ from inkcast.engines.regions import member_regions
 from inkcast.errors import EngineError
 from inkcast.events import Report, unheard
 from inkcast.images import Reference
-from inkcast.sdxl.attention import AttentionMemory, KeyValue, Layer
+from inkcast.sdxl.attention import AttentionMemory, KeyValue, Layer, Router
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.layers import project_text
@@ -149,7 +149,7 @@ class AnyStory:
             memory,
             subjects=_stacked(subjects) if options.reads_tokens else {},
             reference=_stacked([one.reference for one in people]) if reads else {},
-            router=self._router(people, options) if background else None,
+            router=self._router(people, members, options) if background else None,
             regions=None if regions is None else regions.to(self.base.device),
             subject_scale=options.subject_scale,
             reference_bias=bias[0] if len(set(bias)) == 1 else torch.tensor([bias], device=self.base.device),
@@ -166,11 +166,15 @@ class AnyStory:
             reference_bias=positive.reference_bias,
         )
 
-    def _router(self, people: Sequence[Prepared], options: Options) -> CastRouter:
-        router = self.parts.router
-        assert router is not None
+    def _router(self, people: Sequence[Prepared], members: Sequence[Member], options: Options) -> Router:
+        net = self.parts.router
+        assert net is not None
         features = [self._tensor(one.identity, "routing") for one in people]
-        return router.route(torch.stack([*features, self._background()[1]], dim=1), refine=options.router == "refined")
+        router = net.route(torch.stack([*features, self._background()[1]], dim=1), refine=options.router == "refined")
+        if not options.one_figure:
+            return router
+        held = tuple(member.box is None and member.mask is None for member in members)
+        return OneFigure(router, held, member_regions(members))
 
     def _clip(self, features: Tensor) -> Tensor:
         return features.to(self.base.device, self.base.dtype)

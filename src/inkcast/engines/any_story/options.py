@@ -17,7 +17,8 @@ SUBJECT_SCALE = Setting("subject_scale", Number(), own=True)
 REFERENCE_STRENGTH = Setting("reference_strength", Number(), own=True)
 ROUTER = Setting("router", Choice(get_args(RouterMode)))
 NEGATIVE_REFERENCE = Setting("negative_reference", Switch())
-SETTINGS = (SUBJECT_SCALE, REFERENCE_STRENGTH, ROUTER, NEGATIVE_REFERENCE)
+ONE_FIGURE = Setting("one_figure", Switch())
+SETTINGS = (SUBJECT_SCALE, REFERENCE_STRENGTH, ROUTER, ONE_FIGURE, NEGATIVE_REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Options:
     logarithm is gamma of eq. 7). Zero switches the branch off: CLIP or ReferenceNet alone (Fig. 3).
 
     `router`: "coarse" stops before the masked cross-attention (Fig. 6); "off" lets every subject act everywhere
-    (Fig. 4). `negative_reference` keeps the reference columns in the negative guidance row.
+    (Fig. 4). `one_figure` holds each subject to one figure (figures.py); without it the router is the paper's alone.
+    `negative_reference` keeps the reference columns in the negative guidance row.
     """
 
     subject_scale: float = 1.0
     reference_strength: float = 1.0
     router: RouterMode = "refined"
+    one_figure: bool = True
     negative_reference: bool = False
 
     @property
@@ -62,6 +65,7 @@ def panel_options(options: Options, settings: Settings) -> Options:
         subject_scale=float(SUBJECT_SCALE.of(settings, options.subject_scale)),
         reference_strength=float(REFERENCE_STRENGTH.of(settings, options.reference_strength)),
         router=cast(RouterMode, ROUTER.of(settings, options.router)),
+        one_figure=bool(ONE_FIGURE.of(settings, options.one_figure)),
         negative_reference=bool(NEGATIVE_REFERENCE.of(settings, options.negative_reference)),
     )
 

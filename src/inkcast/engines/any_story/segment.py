@@ -58,7 +58,8 @@ def segment(
     resized = picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS)
     latents = picture_latents(base, to_tensor(np.array(resized)[None]))
     members = tuple(Member(who, str(who), "") for who in cast)
-    maps = _routing(engine, latents, size, PanelPrompt((asking.prompt,), members), cast, asking)
+    panel = PanelPrompt((asking.prompt,), members, settings={"one_figure": False})  # each draw is a picture of its own
+    maps = _routing(engine, latents, size, panel, cast, asking)
     width, height = picture.size
     return F.interpolate(maps[None], size=(height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()
 

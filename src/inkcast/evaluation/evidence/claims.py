@@ -151,7 +151,11 @@ CLAIMS: tuple[Claim, ...] = (
         "any-story-router",
         f"{ANY_STORY}, Fig. 4",
         "Without the router look-alikes blend, and a single subject's pictures lose their background.",
-        (_router("router off", "off"), _router("router on", "refined")),
+        (
+            _router("router off", "off"),
+            _any_story("router on", Options(one_figure=False)),
+            _any_story("router on, one figure", Options()),
+        ),
         look_alikes,
     ),
     Claim(

@@ -1,0 +1,181 @@
+"""One figure per subject, which the paper leaves to the router: where a subject's map shows two, the stronger stays.
+
+A passer-by of the hero's kind is as good a match for the first noisy maps as the hero is. What is then drawn there
+looks like the hero, and the next maps find it all the better: who comes second must be told apart early and for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from inkcast.sdxl.attention import Layer, Router, Size
+from inkcast.sdxl.fitting import resolutions
+from inkcast.sdxl.processors import held_to
+
+_VALLEY = 0.5  # of the lower of two humps: a deeper one parts two figures
+_HUMP = 0.15  # of the highest: a lower one is no figure of its own
+_KEPT = 0.6  # of what earlier steps saw
+
+Span = tuple[int, int]
+Profile = Float[np.ndarray, " columns"]
+
+
+@dataclass(frozen=True)
+class OneFigure:
+    """A cast's router that holds every subject to one figure; in a drawing's first step it is `router` itself.
+
+    `held` says of which subjects: one whose place the author gives stays where it is put, and counts only there, as
+    `regions` say.
+    """
+
+    router: Router
+    held: tuple[bool, ...]
+    regions: Float[Tensor, "1 subjects height width"] | None = None
+
+    def begin(self, latent_size: Size) -> Router:
+        if not any(self.held):
+            return self.router
+        places = np.ones((len(self.held), latent_size[1]), np.float32)
+        if self.regions is not None:
+            columns = F.interpolate(self.regions.float().amax(dim=-2), size=latent_size[1], mode="area")
+            places = columns[0].cpu().numpy()
+        return _Drawing(self.router, np.array(self.held), places, latent_size)
+
+    def __call__(
+        self, layer: Layer, latents: Float[Tensor, "rows pixels channels"]
+    ) -> Float[Tensor, "rows subjects_and_background pixels"]:
+        return self.router(layer, latents)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Sums over the layers of one step, how much of each column is a subject's: by the router, and as it acted."""
+
+    routed: Float[Tensor, "rows subjects columns"]
+    acting: Float[Tensor, "rows subjects columns"]
+    layers: int = 1
+
+    def __add__(self, other: _Seen) -> _Seen:
+        return _Seen(self.routed + other.routed, self.acting + other.acting, self.layers + other.layers)
+
+    def mean(self) -> _Seen:
+        return _Seen(self.routed / self.layers, self.acting / self.layers)
+
+    def blended(self, older: _Seen | None) -> _Seen:
+        """Once guidance has ended only the positive rows go on: the last ones."""
+        if older is None:
+            return self
+        rows = len(self.routed)
+        return _Seen(
+            torch.lerp(self.routed, older.routed[-rows:], _KEPT), torch.lerp(self.acting, older.acting[-rows:], _KEPT)
+        )
+
+
+@dataclass
+class _Drawing:
+    """`OneFigure` while one picture, or one batch, is drawn: a step begins where the first layer comes again."""
+
+    router: Router
+    held: Bool[np.ndarray, " subjects"]
+    places: Float[np.ndarray, "subjects columns"]
+    latent_size: Size
+    _first: Layer | None = None
+    _step: _Seen | None = None
+    _before: _Seen | None = None
+    _allowed: Float[Tensor, "rows subjects columns"] | None = None
+    _grid: dict[int, Size] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._grid = dict(resolutions(self.latent_size))
+
+    def __call__(
+        self, layer: Layer, latents: Float[Tensor, "rows pixels channels"]
+    ) -> Float[Tensor, "rows subjects_and_background pixels"]:
+        if self._first is None:
+            self._first = layer
+        elif layer == self._first:
+            self._look_back()
+        routing = self.router(layer, latents)
+        size = self._grid[routing.shape[-1]]
+        acting = routing if self._allowed is None else held_to(routing, self._at(self._allowed, routing, size))
+        seen = _Seen(self._columns(routing, size), self._columns(acting, size))
+        self._step = seen if self._step is None else self._step + seen
+        return acting
+
+    def _look_back(self) -> None:
+        """What the last step saw, into what the next one allows."""
+        assert self._step is not None
+        self._before, self._step = self._step.mean().blended(self._before), None
+        # Numbers that overflowed are told of at the drawing's end.
+        routed, acting = (np.nan_to_num(x.cpu().numpy()) for x in (self._before.routed, self._before.acting))
+        allowed = np.stack([one_figure_each(*row) for row in zip(routed, acting * self.places, strict=True)])
+        allowed[:, ~self.held] = 1.0
+        self._allowed = torch.from_numpy(allowed).to(self._before.routed.device)
+
+    def _columns(self, routing: Tensor, size: Size) -> Float[Tensor, "rows subjects columns"]:
+        """Of the subjects, as wide as the latents."""
+        columns = routing[:, :-1].detach().float().unflatten(-1, size).mean(dim=-2)
+        return F.interpolate(columns, size=self.latent_size[1], mode="linear")
+
+    @staticmethod
+    def _at(allowed: Tensor, routing: Tensor, size: Size) -> Float[Tensor, "rows subjects_and_background pixels"]:
+        rows, height = len(routing), size[0]
+        columns = F.interpolate(allowed[-rows:], size=size[1], mode="area").to(routing.dtype)
+        subjects = columns.unsqueeze(-2).expand(-1, -1, height, -1).flatten(2)
+        return torch.cat([subjects, torch.ones_like(subjects[:, :1])], dim=1)
+
+
+def one_figure_each(
+    routed: Float[np.ndarray, "subjects columns"], acting: Float[np.ndarray, "subjects columns"]
+) -> Float[np.ndarray, "subjects columns"]:
+    """1 in the columns of each subject's figure, 0 in those of others. Figures are parted where all subjects' maps
+    together are, and given out, one each, so that most of the acting maps stays. 1 everywhere for whom none is left.
+    """
+    spans = figure_spans(routed.sum(axis=0))
+    allowed = np.ones_like(routed)
+    if len(spans) > 1:
+        mass = np.stack([acting[:, start:end].sum(axis=1) for start, end in spans], axis=1)
+        for subject, figure in zip(*linear_sum_assignment(mass, maximize=True), strict=True):
+            start, end = spans[figure]
+            allowed[subject, :start] = allowed[subject, end:] = 0.0
+    return allowed
+
+
+def figure_spans(columns: Profile) -> list[Span]:
+    """The columns parted into figures, from left to right: humps with a valley between them. What is above one another
+    is one figure."""
+    tops = _tops(columns)
+    while len(tops) > 1:
+        valleys = [_valley(columns, left, right) for left, right in pairwise(tops)]
+        joined = [
+            _joined(columns, left, right, valley) for (left, right), valley in zip(pairwise(tops), valleys, strict=True)
+        ]
+        if max(joined) <= _VALLEY:
+            ends = [0, *valleys, len(columns)]
+            return list(pairwise(ends))
+        place = int(np.argmax(joined))
+        tops.pop(place if columns[tops[place]] < columns[tops[place + 1]] else place + 1)
+    return [(0, len(columns))]
+
+
+def _tops(columns: Profile) -> list[int]:
+    padded = np.pad(columns, 1, constant_values=-np.inf)
+    return np.flatnonzero((padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:])).tolist()
+
+
+def _valley(columns: Profile, left: int, right: int) -> int:
+    return left + int(np.argmin(columns[left : right + 1]))
+
+
+def _joined(columns: Profile, left: int, right: int, valley: int) -> float:
+    """How much two neighbouring humps are one, 0 to 1; above that if one is too low to be a figure."""
+    lower = min(columns[left], columns[right])
+    return 2.0 if lower < _HUMP * columns.max() else float(columns[valley] / lower)
