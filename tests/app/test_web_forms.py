@@ -36,6 +36,7 @@ from inkcast.app.web.script_rows import (
 )
 from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again
 from inkcast.app.web.styles import style_cards
+from inkcast.app.web.workbench import maps_told
 from inkcast.cast.database import Database
 from inkcast.cast.record import CharacterRecord, Entry, ReferenceRecord, Words
 from inkcast.cast.store import CastLibrary
@@ -215,6 +216,16 @@ def test_boxes_from_a_browser_are_boxes_of_the_picture_or_none() -> None:
 def candidate(**changes: object) -> Candidate:
     usual = Candidate("c", "p", 1, "", "", "fake", (100, 50), (Figure("Rolf", (50, 0, 100, 50)),), "d", None, 0.0)
     return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def test_why_there_are_no_routing_maps_is_told_as_it_is() -> None:
+    def told(chosen: Candidate | None) -> str:
+        return maps_told(PanelState("p", SCRIPT.panels[0], chosen=chosen))
+
+    assert told(None).startswith("Once the panel is drawn")
+    assert told(candidate(engine="story-maker")) == "story-maker routes nobody: draw with any-story to see it."
+    assert "its router was off" in told(candidate(engine="any-story"))
+    assert told(candidate(engine="any-story", routes="digest")) == ""
 
 
 def test_only_boxes_that_were_moved_are_kept() -> None:

@@ -24,7 +24,9 @@ from inkcast.drawing.planning import plan_panels
 from inkcast.drawing.posing import fitted
 from inkcast.drawing.reading import as_script
 from inkcast.drawing.record import read_record
+from inkcast.engines.any_story.engine import AnyStory
 from inkcast.engines.any_story.weights import save_encoders, save_router
+from inkcast.engines.engine import PanelPrompt, Refusing
 from inkcast.engines.ip_adapter.weights import fresh_adapter, save_adapter
 from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.engines.story_maker.engine import StoryMaker
@@ -123,7 +125,7 @@ def test_a_panel_takes_the_pose_of_its_script_and_keeps_it(drawing: Drawing, tmp
 def test_a_photograph_to_pose_after_needs_something_that_reads_it(drawing: Drawing, tmp_path: Path) -> None:
     chosen = replace(drawing, base=str(with_controlnet(tmp_path / "base", drawing)), poses=(tmp_path / "photo.png",))
     Image.new("RGB", (64, 64), "red").save(tmp_path / "photo.png")
-    with pytest.raises(PictureError, match=r"photo.png.*people/ and pose/.*pose map"):
+    with pytest.raises(PictureError, match=r"^panel 1: .*photo.png.*people/ and pose/.*pose map"):
         draw(tmp_path / "out", chosen)
 
 
@@ -248,16 +250,20 @@ def test_a_panel_without_its_router_has_no_map_and_is_told(drawing: Drawing, tmp
 
 def test_what_no_panel_can_have_is_refused_before_any_is_drawn(drawing: Drawing, tmp_path: Path) -> None:
     class Crowded:
-        name, room = "story-maker", 1
+        name = "story-maker"
+
+        def refuse(self, panel: PanelPrompt) -> None:
+            if len(panel.members) > 1:
+                raise EngineError("room for 1")
 
     easel = open_easel(drawing, unheard)
     script, _ = as_script(STORY, CAST, "ip-adapter")
     plan = plan_panels(script, arrange(script, PageOptions(layout="classic-4")), CAST, easel)
     easel.check(plan)
     easel = replace(easel, engine=Crowded())  # type: ignore[arg-type]
-    with pytest.raises(EngineError, match="panel 2 shows 2 characters but story-maker has room for 1: use any-story"):
+    with pytest.raises(EngineError, match=r"^panel 2: room for 1$"):
         easel.check(plan)
-    assert isinstance(StoryMaker.room, property)
+    assert all(isinstance(engine, Refusing) for engine in (AnyStory, StoryMaker))
     with pytest.raises(UsageError, match="routing maps are saved into a folder"):
         draw(tmp_path / "out.pdf", replace(drawing, save_routes=True), easel=lambda *_: pytest.fail("loads a base"))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,8 +32,16 @@ def test_listing_engines_imports_no_torch() -> None:
 def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     info = engine_info("ip-adapter")
     assert info.missing(None) == info.parts
-    (tmp_path / "image_encoder").mkdir()
+    made(tmp_path, "image_encoder")
     assert info.missing(tmp_path) == ("engines/ip-adapter/adapter.safetensors",)
+
+
+def test_an_empty_folder_is_no_part(tmp_path: Path) -> None:
+    info = engine_info("any-story")
+    made(tmp_path, "image_encoder")
+    (tmp_path / "engines" / "any-story").mkdir(parents=True)
+    assert info.missing(tmp_path) == ("engines/any-story",)
+    assert info.present(tmp_path) == ("image_encoder",)
 
 
 def test_missing_weights_and_wrong_family_are_one_clear_line(backbone: Backbone) -> None:
@@ -56,15 +65,22 @@ def test_engines_load_from_companion_parts(backbone: Backbone, tmp_path: Path) -
     assert load_engine("ip-adapter", replace(backbone, folder=tmp_path)).name == "ip-adapter"
 
 
+def made(base: Path, part: str) -> Path:
+    """A part's folder with something in it."""
+    (base / part).mkdir(parents=True)
+    (base / part / "config.json").touch()
+    return base / part
+
+
 def test_one_whole_set_of_eyes_will_do(tmp_path: Path) -> None:
     info = engine_info("story-maker")
     assert info.missing(None)[-1] == info.missing(tmp_path)[-1] == "faces"
-    (tmp_path / "detector").mkdir()
+    made(tmp_path, "detector")
     assert "face" not in info.missing(tmp_path)[:-1]
-    (tmp_path / "face").mkdir()
+    face = made(tmp_path, "face")
     assert info.missing(tmp_path) == ("image_encoder", "engines/story-maker")
-    (tmp_path / "face").rmdir()
-    (tmp_path / "faces").mkdir()
+    shutil.rmtree(face)
+    made(tmp_path, "faces")
     assert info.missing(tmp_path) == ("image_encoder", "engines/story-maker")
 
 
@@ -74,9 +90,9 @@ def test_learning_a_face_has_needs_of_its_own(tmp_path: Path) -> None:
     assert info.learns_with == (" and ".join(vit) + " or " + " and ".join(toon),)
     assert info.missing(None) == info.needs == ()
     assert info.missing_to_learn(None) == info.missing_to_learn(tmp_path) == vit
-    (tmp_path / "detector").mkdir()
+    made(tmp_path, "detector")
     assert info.missing_to_learn(tmp_path) == ("face",)
-    (tmp_path / "face").mkdir()
+    made(tmp_path, "face")
     assert info.missing_to_learn(tmp_path) == ()
     assert info.present(tmp_path) == toon
 
@@ -97,5 +113,5 @@ def test_engines_of_a_hub_s_base_have_their_own_place(tmp_path: Path, monkeypatc
     assert companions("someone/sdxl") == own
     assert not any(one.ready for one in survey("someone/sdxl") if one.needs)
     for part in any_story.parts:
-        (own / part).mkdir(parents=True)
+        made(own, part)
     assert [one.name for one in survey("someone/sdxl") if one.ready and one.needs] == ["any-story"]

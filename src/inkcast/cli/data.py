@@ -95,7 +95,7 @@ def toon(
     count: Annotated[int, typer.Option(min=1, help="Samples to draw.")] = 64,
     kind: Kind = KindName.subjects,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Side of a picture in px.")] = 256,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed draws others.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed draws others.")] = 0,
     faces: Faces = "",
     per_shard: PerShard = 256,
     workers: Workers = 1,

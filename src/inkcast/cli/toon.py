@@ -116,7 +116,7 @@ def scene(
     weather: Annotated[str, typer.Option(help="clear, rain or snow.")] = "clear",
     shot: Annotated[str, typer.Option(help="wide, medium or close-up.")] = "wide",
     style: Annotated[str, typer.Option(help="flat, line art, pastel, noir, pixel or watercolor.")] = "flat",
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the decoration.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Chooses the decoration.")] = 0,
     size: Size = 512,
     mask: Annotated[
         Path | None, typer.Option(help="Also write who is where: gray 0 the place, then one level an actor.")

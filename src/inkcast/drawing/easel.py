@@ -13,7 +13,7 @@ from inkcast.drawing.enrolling import sight_of
 from inkcast.drawing.planning import PlannedPanel
 from inkcast.drawing.routes import Painted, RouteMaps
 from inkcast.engines.registry import DEFAULT, ENGINES, engine_info, load_engine
-from inkcast.errors import EngineError, UsageError
+from inkcast.errors import BaseModelError, EngineError, PictureError, UsageError
 from inkcast.events import Note, Report, unheard
 from inkcast.page.panel import DrawnPanel, Figure
 
@@ -107,20 +107,19 @@ class BaseEasel:
         return sight_of(self.base)
 
     def check(self, plan: Sequence[PlannedPanel]) -> None:
-        from inkcast.engines.engine import Charting, Limited
+        from inkcast.engines.engine import Charting, Refusing
 
         name = self.engine.name
         if self.drawing.save_routes and not isinstance(self.engine, Charting):
             raise EngineError(f"{name} routes nothing to save: leave out --save-routes, or use any-story")
         for panel in plan:
-            many = len(panel.prompt.members)
-            if isinstance(self.engine, Limited) and many > self.engine.room:
-                raise EngineError(
-                    f"panel {panel.index + 1} shows {many} characters but {name} has room for {self.engine.room}: use "
-                    "any-story, or split the panel"
-                )
-            if panel.pose is not None:
-                self._poser.check(panel.pose)
+            try:
+                if isinstance(self.engine, Refusing):
+                    self.engine.refuse(panel.prompt)
+                if panel.pose is not None:
+                    self._poser.check(panel.pose)
+            except (EngineError, PictureError, BaseModelError) as error:
+                raise type(error)(f"panel {panel.index + 1}: {error}") from error
 
     def draw(self, conditioning: Conditioning, panel: PlannedPanel, step: Callable[[int], None]) -> Painted:
         from inkcast.engines.engine import Charting

@@ -120,11 +120,12 @@ class Charting(Protocol):
 
 
 @runtime_checkable
-class Limited(Protocol):
-    """What an engine offers beside `Engine` that cannot draw any number of characters in one picture."""
+class Refusing(Protocol):
+    """What an engine offers beside `Engine` that cannot draw every panel."""
 
-    @property
-    def room(self) -> int: ...
+    def refuse(self, panel: PanelPrompt) -> None:
+        """Raises `EngineError`, as `condition` does, for a panel that it cannot draw; nobody need be encoded for it."""
+        ...
 
 
 @runtime_checkable

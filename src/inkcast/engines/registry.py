@@ -80,7 +80,12 @@ def _either(sets: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def _absent(parts: tuple[str, ...], folder: Path | None) -> tuple[str, ...]:
-    return tuple(part for part in parts if folder is None or not (folder / part).exists())
+    return tuple(part for part in parts if folder is None or not _filled(folder / part))
+
+
+def _filled(path: Path) -> bool:
+    """A file, or a folder with something in it."""
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
 
 
 def _nearest(sets: tuple[tuple[str, ...], ...], folder: Path | None) -> tuple[str, ...]:

@@ -386,6 +386,9 @@ def test_loading_gives_the_engine_that_was_saved(backbone: Backbone, tiny_base_f
     without = load_engine(backbone, weights=tmp_path)
     with pytest.raises(EngineError, match="have no router: train stage 2, or set the router to off"):
         without.condition(panel(ANN), {ANN: without.encode(character(ANN))}, Style())
+    with pytest.raises(EngineError, match="have no router"):
+        without.refuse(panel(ANN))
+    without.refuse(panel(ANN, router="off"))
     assert story.parts.router is not None
     save_router(story.parts.router, tmp_path)
     loaded = load_engine(backbone, weights=tmp_path)

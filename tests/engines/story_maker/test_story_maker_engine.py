@@ -218,6 +218,9 @@ def test_more_people_than_places_names_the_engine_that_can(maker: StoryMaker) ->
     crowd = PanelPrompt(("a girl waves",), tuple(Member(who, who, "a girl") for who in four))
     with pytest.raises(EngineError, match="room for 3 characters in a picture but this panel has 4: use any-story"):
         maker.condition(crowd, {}, Style())
+    with pytest.raises(EngineError, match="room for 3"):
+        maker.refuse(crowd)
+    maker.refuse(panel(ANN, BEN, CAT))
     cast = encoded(maker, ANN, BEN, CAT)
     assert key(maker.condition(panel(ANN, BEN, CAT), cast, Style()), 3).shape[2] == L
 

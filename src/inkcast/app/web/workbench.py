@@ -195,7 +195,11 @@ def maps_told(panel: PanelState) -> str:
     """Why there are no routing maps to show; nothing where there are some."""
     if panel.chosen is None:
         return "Once the panel is drawn, by the engine any-story."
-    return "" if panel.chosen.routes else f"{panel.chosen.engine} routes nobody: draw with any-story to see it."
+    if panel.chosen.routes:
+        return ""
+    if panel.chosen.engine == "any-story":
+        return "any-story had nobody to route in this panel, or its router was off."
+    return f"{panel.chosen.engine} routes nobody: draw with any-story to see it."
 
 
 def heading_of(panel: PanelState, number: int) -> str:

@@ -117,6 +117,7 @@ class DrawingWork:
             for planned, panel in zip(self._plan(document, easel), document.panels, strict=True)
             if panel.id in wanted
         ]
+        easel.check(plan)
         panels = zip(count(1), script_of(document).panels, document.panels, strict=False)
         chosen = [(number, panel) for number, panel, one in panels if one.id in wanted]
         for note in idle_settings(chosen, people_of(self.cast), easel.drawing.engine):

@@ -109,9 +109,8 @@ class AnyStory:
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Mapping[CharacterId, Identity], style: Style) -> Conditioning:
         """Both rows route with the same cast; the negative one reads the zero image in every subject's place."""
+        self.refuse(panel)
         options = panel_options(self.options, panel.settings)
-        if options.router != "off" and self.parts.router is None:
-            raise EngineError("these any-story weights have no router: train stage 2, or set the router to off")
         powers = strengths(panel.settings, panel.members)
         self._prepared = {who: known for who, known in self._prepared.items() if who in cast}
         people = [self._ready(member, cast[member.id], reference=options.reads_reference) for member in panel.members]
@@ -123,6 +122,10 @@ class AnyStory:
             positive = self._with_subjects(positive, people, panel.members, powers, options)
             negative = self._unconditional(negative, positive, options)
         return Conditioning(prompt, negative, positive)
+
+    def refuse(self, panel: PanelPrompt) -> None:
+        if self.parts.router is None and panel_options(self.options, panel.settings).router != "off":
+            raise EngineError("these any-story weights have no router: train stage 2, or set the router to off")
 
     def active(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -107,20 +107,19 @@ class StoryMaker:
                 tensors[key_of(FACE, state)] = self._faces(with_face)
         return Identity(self.name, self.digest, {name: x.float().cpu().contiguous() for name, x in tensors.items()})
 
-    @property
-    def room(self) -> int:
-        """How many places the positional embedding has."""
-        return self.adapter.image_proj_model.size.people
+    def refuse(self, panel: PanelPrompt) -> None:
+        room = self.adapter.image_proj_model.size.people  # places of the positional embedding
+        if len(panel.members) > room:
+            raise EngineError(
+                f"story-maker has room for {room} characters in a picture but this panel has {len(panel.members)}: "
+                "use any-story for it, or split the panel"
+            )
 
     @torch.no_grad()
     def condition(self, panel: PanelPrompt, cast: Cast, style: Style) -> Conditioning:
         """The background's tokens, then each member's, in the panel's order; the negative row reads zero features in
         the same places."""
-        if len(panel.members) > self.room:
-            raise EngineError(
-                f"story-maker has room for {self.room} characters in a picture but this panel has "
-                f"{len(panel.members)}: use any-story for it, or split the panel"
-            )
+        self.refuse(panel)
         if self.options.lora_scale and not self._active:
             raise EngineError("condition() outside active() would cache keys without the LoRA: enter active() first")
         scale = float(SUBJECT_SCALE.of(panel.settings, self.options.subject_scale))
