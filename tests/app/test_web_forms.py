@@ -424,5 +424,6 @@ def test_engines_are_offered_for_a_base_that_is_not_on_this_machine(
     monkeypatch.setenv("INKCAST_HOME", str(tmp_path))  # a hub's base: its engines' weights are here or nowhere
     assert ("any-story (no weights here)", "any-story") in engine_choices("somebody/their-base")
     for part in ("image_encoder", "engines/any-story"):
-        (tmp_path / "bases" / "somebody--their-base" / part).mkdir(parents=True)
+        (folder := tmp_path / "bases" / "somebody--their-base" / part).mkdir(parents=True)
+        (folder / "weights").touch()
     assert ("any-story", "any-story") in engine_choices("somebody/their-base")
