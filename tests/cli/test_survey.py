@@ -28,6 +28,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_engines_tells_which_parts_a_base_lacks(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
     (tmp_path / "image_encoder").mkdir()
+    (tmp_path / "image_encoder" / "config.json").touch()
     (tmp_path / "engines" / "ip-adapter").mkdir(parents=True)
     (tmp_path / "engines" / "ip-adapter" / "adapter.safetensors").touch()
     found = {engine.name: engine for engine in survey(str(tmp_path))}
