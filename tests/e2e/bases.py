@@ -37,7 +37,7 @@ def untrained_base(folder: Path) -> Path:
     subject = replace(small, out_channels=base.unet.config.cross_attention_dim, queries=4)
     router = RouterSize(replace(small, out_channels=64, queries=1), heads=2, head_dim=32)
     parts = fresh_parts(base, subject, router)
-    save_encoders(parts, folder / "engines" / "any-story", int8=True)
+    save_encoders(parts, folder / "engines" / "any-story", packed_over=base.unet)
     assert parts.router is not None
     save_router(parts.router, folder / "engines" / "any-story", int8=True)
     (folder / "controlnet").mkdir()

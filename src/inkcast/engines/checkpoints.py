@@ -139,12 +139,17 @@ def save_weights(
 
 
 def save_tensors(
-    named: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None, *, int8: bool = False
+    named: Mapping[str, Tensor],
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    int8: bool = False,
+    levels: int = LEVELS,
 ) -> None:
-    """`save_weights` of tensors without a module."""
+    """`save_weights` of tensors without a module, in so many steps on either side of zero."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
     halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    written, facts = _packed(_quantised(tensors, halves)) if int8 else (halves, {})
+    written, facts = _packed(_quantised(tensors, halves, levels)) if int8 else (halves, {})
     with replacing_file(path) as temporary:
         save_file(written, temporary, metadata={"format": "pt", **facts, **(metadata or {})})
 
@@ -185,13 +190,13 @@ def _unpacked(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dic
     return {**{name: tensor for name, tensor in tensors.items() if name != _STREAM}, **coded}
 
 
-def _quantised(tensors: Mapping[str, Tensor], otherwise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _quantised(tensors: Mapping[str, Tensor], otherwise: Mapping[str, Tensor], levels: int) -> dict[str, Tensor]:
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.ndim < 2 or not tensor.is_floating_point():
             packed[name] = otherwise[name]
             continue
-        scale = (tensor.float().flatten(1).abs().amax(dim=1) / LEVELS).clamp_min(1e-12)
+        scale = (tensor.float().flatten(1).abs().amax(dim=1) / levels).clamp_min(1e-12)
         shape = [-1] + [1] * (tensor.ndim - 1)
         packed[name] = (tensor.float() / scale.view(shape)).round().to(torch.int8)
         packed[name + _SCALE] = scale
@@ -213,12 +218,23 @@ def weights_digest(*modules: nn.Module, files: Iterable[Path] = ()) -> str:
     and bytes of files that others read."""
     total = hashlib.sha256()
     for module in modules:
-        for name, tensor in sorted(module.state_dict().items()):
-            plain = tensor.detach().cpu()
-            plain = plain.half() if plain.is_floating_point() else plain
-            total.update(f"{name}:{plain.dtype}:{tuple(plain.shape)}:".encode())
-            total.update(plain.contiguous().view(-1).view(torch.uint8).numpy().data)
+        _digest_into(total, module.state_dict())
     for path in files:
         with path.open("rb") as file:
             total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}:".encode())
     return total.hexdigest()
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """`weights_digest` of tensors without a module."""
+    total = hashlib.sha256()
+    _digest_into(total, tensors)
+    return total.hexdigest()
+
+
+def _digest_into(total: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in sorted(tensors.items()):
+        plain = tensor.detach().cpu()
+        plain = plain.half() if plain.is_floating_point() else plain
+        total.update(f"{name}:{plain.dtype}:{tuple(plain.shape)}:".encode())
+        total.update(plain.contiguous().view(-1).view(torch.uint8).numpy().data)

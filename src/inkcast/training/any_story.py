@@ -199,7 +199,7 @@ class AnyStoryTraining:
 
     def export(self, folder: Path) -> None:
         """What the engine loads: stage 1 its two encoders, stage 2 these and the router."""
-        save_encoders(self.parts, folder, int8=self.parameters.int8)
+        save_encoders(self.parts, folder, packed_over=self.base.unet if self.parameters.int8 else None)
         if self.parts.router is not None:
             save_router(self.parts.router, folder, int8=self.parameters.int8)
 

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from tests.engines.any_story.parts import ROUTER, SUBJECT, random_parts
 
-from inkcast.engines.any_story.reference_net import ReferenceNet, initialise, reference_layers
+from inkcast.engines.any_story.reference_net import ReferenceNet, initialise, reference_layers, started
 from inkcast.engines.any_story.trainee import unread_parameters
 from inkcast.engines.any_story.weights import (
     fresh_parts,
     load_parts,
+    load_reference_net,
     parameter_counts,
     save_encoders,
     save_router,
@@ -113,7 +115,7 @@ def test_fresh_matrices_are_the_unets_own(backbone: Backbone) -> None:
 def test_parts_round_trip_on_disk(backbone: Backbone, tmp_path: Path, int8: bool) -> None:
     parts = random_parts(backbone)
     assert parts.router is not None
-    save_encoders(parts, tmp_path, int8=int8)
+    save_encoders(parts, tmp_path, packed_over=backbone.unet if int8 else None)
     assert load_parts(backbone, tmp_path).router is None
     save_router(parts.router, tmp_path, int8=int8)
     again = load_parts(backbone, tmp_path)
@@ -121,12 +123,37 @@ def test_parts_round_trip_on_disk(backbone: Backbone, tmp_path: Path, int8: bool
     assert (again.encoder.qformer.size, again.router.size) == (SUBJECT, ROUTER)
     same = weights_digest(*again.modules()) == weights_digest(*parts.modules())
     assert same is not int8
+    start = started(parts.reference_net, backbone.unet)
     for ours, theirs in zip(again.modules(), parts.modules(), strict=True):
+        over = theirs is parts.reference_net
         for name, tensor in theirs.state_dict().items():
-            step = tensor.flatten(1).abs().amax(1).max() / LEVELS if tensor.ndim > 1 and int8 else torch.tensor(0.0)
+            moved, steps = (tensor - start[name], 7) if over else (tensor, LEVELS)
+            step = moved.flatten(1).abs().amax(1).max() / steps if tensor.ndim > 1 and int8 else torch.tensor(0.0)
             assert (
                 float((ours.state_dict()[name] - tensor).abs().max()) <= float(step) * 0.51 + 4e-3 * (1 - int8) + 2e-3
             )
+
+
+def test_a_difference_to_the_unet_is_added_to_that_unet_alone(backbone: Backbone, tmp_path: Path) -> None:
+    """LoRAs beside it and another type change nothing; another UNet, or this one rounded, is refused."""
+    parts, digest = random_parts(backbone), ""
+    with torch.no_grad():
+        for weight in backbone.unet.parameters():
+            weight.copy_(weight.bfloat16())
+    save_encoders(parts, tmp_path, packed_over=backbone.unet)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        backbone.unet.to(dtype)
+        net = load_reference_net(backbone, tmp_path)
+        assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+        digest = digest or weights_digest(net)
+        assert weights_digest(net) == digest
+    backbone.unet.float().add_adapter(LoraConfig(r=2, target_modules=["to_q", "conv1"]), "theirs")
+    assert weights_digest(load_reference_net(backbone, tmp_path)) == digest
+    backbone.unet.delete_adapters("theirs")
+    with torch.no_grad():
+        backbone.unet.conv_out.bias += 1.0
+    with pytest.raises(WeightsError, match=r"reference_net.safetensors' was trained over another UNet"):
+        load_parts(backbone, tmp_path)
 
 
 def test_parts_of_another_base_are_refused(backbone: Backbone, tmp_path: Path) -> None:

@@ -96,13 +96,14 @@ class ReferenceNet(nn.Module):
         }
 
 
-@torch.no_grad()
 def initialise(net: ReferenceNet, unet: nn.Module) -> None:
-    """Start from the UNet's weights (section 3.4); the mask channel starts at zero."""
-    theirs, ours = unet.state_dict(), net.unet.state_dict()
-    for name, tensor in ours.items():
-        if name == "conv_in.weight":
-            tensor[:, :-1].copy_(theirs[name])
-            tensor[:, -1].zero_()
-        else:
-            tensor.copy_(theirs[name])
+    """Start from the UNet's weights (section 3.4)."""
+    net.load_state_dict(started(net, unet))
+
+
+def started(net: ReferenceNet, unet: nn.Module) -> dict[str, Tensor]:
+    """The UNet's own weights, whatever LoRAs lie beside them, under ReferenceNet's names; the mask channel is zero."""
+    theirs = {name.replace(".base_layer.", "."): weight for name, weight in unet.state_dict().items()}
+    found = {name: theirs[name.removeprefix("unet.")].detach() for name in net.state_dict()}
+    first = found["unet.conv_in.weight"]
+    return found | {"unet.conv_in.weight": torch.cat([first, torch.zeros_like(first[:, :1])], dim=1)}

@@ -13,14 +13,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inkcast.engines.any_story import encoder as encoding
 from inkcast.engines.any_story import reference_net as referencing
 from inkcast.engines.any_story.encoder import SubjectEncoder
-from inkcast.engines.any_story.reference_net import ReferenceNet
+from inkcast.engines.any_story.reference_net import ReferenceNet, started
 from inkcast.engines.any_story.router import RouterNet, RouterSize
-from inkcast.engines.checkpoints import Checkpoint, load_strict, read_checkpoint, save_weights
+from inkcast.engines.checkpoints import (
+    Checkpoint,
+    check_strict,
+    load_strict,
+    read_checkpoint,
+    save_tensors,
+    save_weights,
+    tensors_digest,
+)
 from inkcast.errors import WeightsError
 from inkcast.files import shown
 from inkcast.sdxl.backbone import Backbone
@@ -31,6 +39,8 @@ ENCODER, REFERENCE_NET, ROUTER = "encoder.safetensors", "reference_net.safetenso
 SUBJECT_SIZE = ResamplerSize(queries=64)  # m = 64 under eq. 2; 4 layers (section 4.1)
 ROUTER_SIZE = RouterSize(ResamplerSize(queries=1, out_channels=768))
 _SIZE = "size"
+_OVER = "over"  # in the metadata of what is stored as a difference: the digest of what from
+_LEVELS = 7  # of ReferenceNet's differences, a sixth of its weights: closer than LEVELS of the weights themselves
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -63,11 +73,17 @@ def fresh_parts(base: Backbone, subject: ResamplerSize, router: RouterSize | Non
     return parts
 
 
-def save_encoders(parts: Parts, folder: Path, *, int8: bool = False) -> None:
-    """What the first stage trains."""
-    size = json.dumps(asdict(parts.encoder.qformer.size))
-    save_weights(parts.encoder, folder / ENCODER, {_SIZE: size}, int8=int8)
-    save_weights(parts.reference_net, folder / REFERENCE_NET, int8=int8)
+def save_encoders(parts: Parts, folder: Path, *, packed_over: nn.Module | None = None) -> None:
+    """What the first stage trains; packed as int8 over the base's UNet if that is given, ReferenceNet as what it
+    differs from the UNet by (docs/decisions/any-story-over-the-unet.md)."""
+    size, net, unet = json.dumps(asdict(parts.encoder.qformer.size)), parts.reference_net, packed_over
+    save_weights(parts.encoder, folder / ENCODER, {_SIZE: size}, int8=unet is not None)
+    if unet is None:
+        save_weights(net, folder / REFERENCE_NET)
+        return
+    start = started(net, unet)
+    moved = {name: weight.cpu().float() - start[name].cpu().float() for name, weight in net.state_dict().items()}
+    save_tensors(moved, folder / REFERENCE_NET, {_OVER: tensors_digest(start)}, int8=True, levels=_LEVELS)
 
 
 def save_router(router: RouterNet, folder: Path, *, int8: bool = False) -> None:
@@ -95,7 +111,20 @@ def load_encoder(base: Backbone, folder: Path) -> SubjectEncoder:
 def load_reference_net(base: Backbone, folder: Path) -> ReferenceNet:
     with torch.device("meta"):
         net = ReferenceNet(base.unet)
-    return _filled(net, read_checkpoint(folder / REFERENCE_NET))
+    checkpoint = read_checkpoint(folder / REFERENCE_NET)
+    if _OVER in checkpoint.metadata:
+        check_strict(net.state_dict(), checkpoint)
+        checkpoint = replace(checkpoint, tensors=_onto(started(net, base.unet), checkpoint))
+    return _filled(net, checkpoint)
+
+
+def _onto(start: Mapping[str, Tensor], moved: Checkpoint) -> Mapping[str, Tensor]:
+    if tensors_digest(start) != moved.metadata[_OVER]:
+        raise WeightsError(
+            f"{shown(moved.source)} was trained over another UNet, or this one's numbers were rounded: use the base it "
+            "was made for, in the precision in which it lies on the disk"
+        )
+    return {name: start[name].cpu().float() + step.float() for name, step in moved.tensors.items()}
 
 
 def load_router(base: Backbone, folder: Path) -> RouterNet | None:
