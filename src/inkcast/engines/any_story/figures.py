@@ -26,6 +26,7 @@ _KEPT = 0.6  # of what earlier steps saw
 
 Span = tuple[int, int]
 Profile = Float[np.ndarray, " columns"]
+Columns = Float[np.ndarray, "rows subjects columns"]
 
 
 @dataclass(frozen=True)
@@ -55,46 +56,28 @@ class OneFigure:
         return self.router(layer, latents)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Sums over the layers of one step, how much of each column is a subject's: by the router, and as it acted."""
-
-    routed: Float[Tensor, "rows subjects columns"]
-    acting: Float[Tensor, "rows subjects columns"]
-    layers: int = 1
-
-    def __add__(self, other: _Seen) -> _Seen:
-        return _Seen(self.routed + other.routed, self.acting + other.acting, self.layers + other.layers)
-
-    def mean(self) -> _Seen:
-        return _Seen(self.routed / self.layers, self.acting / self.layers)
-
-    def blended(self, older: _Seen | None) -> _Seen:
-        """Once guidance has ended only the positive rows go on: the last ones."""
-        if older is None:
-            return self
-        rows = len(self.routed)
-        return _Seen(
-            torch.lerp(self.routed, older.routed[-rows:], _KEPT), torch.lerp(self.acting, older.acting[-rows:], _KEPT)
-        )
-
-
 @dataclass
 class _Drawing:
-    """`OneFigure` while one picture, or one batch, is drawn: a step begins where the first layer comes again."""
+    """`OneFigure` while one picture, or one batch, is drawn: a step begins where the first layer comes again.
+
+    `_sums` are over the layers of this step, by width: how much of each column is each subject's, by the router.
+    `_routed` and `_acting` are what earlier steps saw of that and of what of it was allowed, `latent_size` wide.
+    """
 
     router: Router
     held: Bool[np.ndarray, " subjects"]
     places: Float[np.ndarray, "subjects columns"]
     latent_size: Size
     _first: Layer | None = None
-    _step: _Seen | None = None
-    _before: _Seen | None = None
-    _allowed: Float[Tensor, "rows subjects columns"] | None = None
-    _grid: dict[int, Size] = field(default_factory=dict)
+    _layers: int = 0
+    _sums: dict[int, Float[Tensor, "rows subjects width"]] = field(default_factory=dict)
+    _routed: Columns | None = None
+    _acting: Columns | None = None
+    _allowed: Columns | None = None
+    _maps: dict[Size, Float[Tensor, "rows subjects_and_background pixels"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._grid = dict(resolutions(self.latent_size))
+        self._grid = resolutions(self.latent_size)
 
     def __call__(
         self, layer: Layer, latents: Float[Tensor, "rows pixels channels"]
@@ -105,32 +88,35 @@ class _Drawing:
             self._look_back()
         routing = self.router(layer, latents)
         size = self._grid[routing.shape[-1]]
-        acting = routing if self._allowed is None else held_to(routing, self._at(self._allowed, routing, size))
-        seen = _Seen(self._columns(routing, size), self._columns(acting, size))
-        self._step = seen if self._step is None else self._step + seen
-        return acting
+        columns = routing[:, :-1].detach().unflatten(-1, size).mean(dim=-2)
+        self._sums[size[1]] = self._sums[size[1]] + columns if size[1] in self._sums else columns
+        self._layers += 1
+        return routing if self._allowed is None else held_to(routing, self._map(size, routing))
 
     def _look_back(self) -> None:
         """What the last step saw, into what the next one allows."""
-        assert self._step is not None
-        self._before, self._step = self._step.mean().blended(self._before), None
+        wide = [F.interpolate(columns.float(), self.latent_size[1], mode="linear") for columns in self._sums.values()]
         # Numbers that overflowed are told of at the drawing's end.
-        routed, acting = (np.nan_to_num(x.cpu().numpy()) for x in (self._before.routed, self._before.acting))
-        allowed = np.stack([one_figure_each(*row) for row in zip(routed, acting * self.places, strict=True)])
-        allowed[:, ~self.held] = 1.0
-        self._allowed = torch.from_numpy(allowed).to(self._before.routed.device)
+        routed = np.nan_to_num((torch.stack(wide).sum(dim=0) / self._layers).cpu().numpy())
+        acting = routed if self._allowed is None else routed * self._allowed[-len(routed) :]
+        self._routed, self._acting = _blended(routed, self._routed), _blended(acting, self._acting)
+        given = zip(self._routed, self._acting * self.places, strict=True)
+        self._allowed = np.stack([one_figure_each(*row) for row in given])
+        self._allowed[:, ~self.held] = 1.0
+        self._layers, self._sums, self._maps = 0, {}, {}
 
-    def _columns(self, routing: Tensor, size: Size) -> Float[Tensor, "rows subjects columns"]:
-        """Of the subjects, as wide as the latents."""
-        columns = routing[:, :-1].detach().float().unflatten(-1, size).mean(dim=-2)
-        return F.interpolate(columns, size=self.latent_size[1], mode="linear")
+    def _map(self, size: Size, like: Tensor) -> Float[Tensor, "rows subjects_and_background pixels"]:
+        """What is allowed at one resolution, worked out once per step."""
+        if size not in self._maps:
+            allowed = F.interpolate(torch.from_numpy(self._allowed), size[1], mode="area").to(like)
+            subjects = allowed.unsqueeze(-2).expand(-1, -1, size[0], -1).flatten(2)
+            self._maps[size] = torch.cat([subjects, torch.ones_like(subjects[:, :1])], dim=1)
+        return self._maps[size][-len(like) :]
 
-    @staticmethod
-    def _at(allowed: Tensor, routing: Tensor, size: Size) -> Float[Tensor, "rows subjects_and_background pixels"]:
-        rows, height = len(routing), size[0]
-        columns = F.interpolate(allowed[-rows:], size=size[1], mode="area").to(routing.dtype)
-        subjects = columns.unsqueeze(-2).expand(-1, -1, height, -1).flatten(2)
-        return torch.cat([subjects, torch.ones_like(subjects[:, :1])], dim=1)
+
+def _blended(now: Columns, before: Columns | None) -> Columns:
+    """Once guidance has ended only the positive rows go on: the last ones."""
+    return now if before is None else (1 - _KEPT) * now + _KEPT * before[-len(now) :]
 
 
 def one_figure_each(
