@@ -216,6 +216,8 @@ def test_every_layer_s_routes_are_saved_at_chosen_steps(drawing: Drawing, tmp_pa
     assert np.array_equal(some[:, :62], columns[1])
     assert np.array_equal(some[:, 70:], columns[4])
     assert not np.array_equal(columns[1], columns[4])
+    redraw_panel(tmp_path / "some", 1, seed=read_record(tmp_path / "some").panels[0].seed)
+    assert np.array_equal(np.asarray(open_picture(tmp_path / "some" / "routes-01-layers.png")), some)
     with pytest.raises(UsageError, match="at step 7: choose from 1 to 6"):
         open_easel(replace(chosen, routes_at=(7,)), unheard)
 

@@ -98,6 +98,7 @@ class DrawingRecord(_Frozen):
     dtype: str
     low_vram: bool
     loras: tuple[LoraRecord, ...] = ()
+    routes_at: tuple[int, ...] = ()
 
 
 class OriginRecord(_Frozen):
@@ -166,6 +167,7 @@ def drawing_record(drawing: Drawing) -> DrawingRecord:
         dtype=drawing.dtype,
         low_vram=drawing.low_vram,
         loras=tuple(LoraRecord(file=str(lora.file.resolve()), scale=lora.scale) for lora in drawing.loras),
+        routes_at=drawing.routes_at,
     )
 
 
