@@ -59,6 +59,9 @@ def test_the_likest_is_the_hero_and_the_others_are_strangers() -> None:
     found = meeting(HERO, [reading(stranger), reading(HERO)])
     assert found.hero == 1.0
     assert found.strangers == pytest.approx((1 - 6 / len(SCORED),))
+    face = ("body", "face", "hair", "hair_color", "eyes")  # the first five of those scored
+    assert found.faces == (0.0,)
+    assert meeting(HERO, [reading(HERO), reading(unlike(HERO, 2))]).faces == pytest.approx((1 - 2 / len(face),))
     assert math.isnan(meeting(HERO, []).hero)
     assert meeting(HERO, [reading(stranger)]).strangers == ()
 
@@ -69,6 +72,7 @@ def test_copies_are_counted_over_passers_by_not_over_pictures() -> None:
     found = counted("any-story", meetings)
     assert found.hero.mean == 1.0
     assert found.stranger.mean == pytest.approx(1 / 3)
+    assert found.face.mean == pytest.approx(1 / 3)
     assert found.copies.mean == pytest.approx(1 / 3)
     assert found.met.mean == pytest.approx(2 / 3)
 

@@ -299,7 +299,9 @@ def passers_by(
     with showing_progress() as report:
         found = evaluate_passers_by(out, choices, pictures, boxed=boxed, eyes=eyes, report=report)
     for one in found:
-        typer.echo(f"{one.painter}: passers-by have {one.stranger} of the hero's looks; copies {one.copies}")
+        typer.echo(
+            f"{one.painter}: passers-by have {one.stranger} of the hero's looks, {one.face} of the face; copies {one.copies}"
+        )
     typer.echo(str(out))
 
 

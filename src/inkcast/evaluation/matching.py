@@ -15,6 +15,7 @@ from inkcast.toon.world import ATTRIBUTES, Look
 from inkcast.vision.detector import ToonDetector
 
 SCORED = ATTRIBUTES[1:]
+OF_FACE = ("body", "face", "hair", "hair_color", "eyes")
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Matched:
         return sum(r is not None and r.word("action") == action for r in self.readings) / len(self.readings)
 
 
-def member_accuracy(look: Look, reading: LookReading | None) -> float:
+def member_accuracy(look: Look, reading: LookReading | None, names: Sequence[str] = SCORED) -> float:
     if reading is None:
         return 0.0
-    return sum(reading.word(name) == getattr(look, name) for name in SCORED) / len(SCORED)
+    return sum(reading.word(name) == getattr(look, name) for name in names) / len(names)
 
 
 def likeness(look: Look, reading: LookReading) -> float:

@@ -25,7 +25,7 @@ from inkcast.engines.registry import load_engine
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.groups import clustered
 from inkcast.evaluation.intervals import Estimate
-from inkcast.evaluation.matching import SCORED, figures, likeness, member_accuracy
+from inkcast.evaluation.matching import OF_FACE, SCORED, figures, likeness, member_accuracy
 from inkcast.evaluation.measuring import Choices, engines_of, facts, open_base
 from inkcast.evaluation.oracle import LookReading, OracleReader
 from inkcast.evaluation.toon_base import Eyes, without_nan
@@ -68,20 +68,22 @@ class Encounter:
 @dataclass(frozen=True)
 class Meeting:
     """What the oracle reads of one picture. `hero` is the share of the hero's attributes that the likest person has
-    (NaN: nobody was found); `strangers` those that each of the others has."""
+    (NaN: nobody was found); `strangers` those that each of the others has, `faces` those of the face alone."""
 
     hero: float
     strangers: tuple[float, ...]
+    faces: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class PassersBy:
-    """Figures of one painter: of heroes, of passers-by, and the share of passers-by that are copies. `met` is the share
-    of pictures that show a passer-by at all."""
+    """Figures of one painter: of heroes, of passers-by, of their faces alone, and the share of passers-by that are copies.
+    `met` is the share of pictures that show a passer-by at all."""
 
     painter: str
     hero: Estimate
     stranger: Estimate
+    face: Estimate
     copies: Estimate
     met: Estimate
 
@@ -100,10 +102,10 @@ def encounters(count: int, seed: int, *, boxed: bool = False) -> list[Encounter]
 def meeting(hero: Look, readings: Sequence[LookReading]) -> Meeting:
     """Of one picture's people; the likest to the hero is the hero."""
     if not readings:
-        return Meeting(math.nan, ())
+        return Meeting(math.nan, (), ())
     order = sorted(readings, key=lambda reading: -likeness(hero, reading))
     first, *others = (member_accuracy(hero, reading) for reading in order)
-    return Meeting(first, tuple(others))
+    return Meeting(first, tuple(others), tuple(member_accuracy(hero, reading, OF_FACE) for reading in order[1:]))
 
 
 def counted(painter: str, meetings: Sequence[Meeting]) -> PassersBy:
@@ -115,6 +117,7 @@ def counted(painter: str, meetings: Sequence[Meeting]) -> PassersBy:
         painter,
         clustered([one.hero for one in meetings], each),
         clustered(shares, clusters),
+        clustered([share for one in meetings for share in one.faces], clusters),
         clustered([float(share >= COPY) for share in shares], clusters),
         clustered([float(bool(one.strangers)) for one in meetings], each),
     )
@@ -196,9 +199,15 @@ def write_passers_by(
     out: Path, found: Sequence[PassersBy], known: Mapping[str, Any], *, overwrite: bool = False
 ) -> None:
     """`passers-by.json` and `passers-by.md` in the folder `out`. Raises `OutputError` if that holds something else."""
-    rows = [[one.painter, str(one.hero), str(one.stranger), str(one.copies), str(one.met)] for one in found]
-    head = ["drawn by", "hero's attributes right", "passer-by has the hero's", "copies", "pictures with a passer-by"]
-    about = f"Of {len(SCORED)} attributes; a passer-by with {COPY:.0%} of the hero's is a copy."
+    rows = [
+        [one.painter, str(one.hero), str(one.stranger), str(one.face), str(one.copies), str(one.met)] for one in found
+    ]
+    about = (
+        f"Of {len(SCORED)} attributes, {len(OF_FACE)} of them the face's (skin, shape, hair and its colour, eyes); a "
+        f"passer-by with {COPY:.0%} of the hero's is a copy."
+    )
+    head = ["drawn by", "hero's attributes right", "passer-by has the hero's", "the hero's face", "copies"]
+    head.append("pictures with a passer-by")
     with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
         figures_ = without_nan({"facts": dict(known), "passers_by": [asdict(one) for one in found]})
         write_text(folder / RESULTS, json.dumps(figures_, indent=2, allow_nan=False) + "\n")

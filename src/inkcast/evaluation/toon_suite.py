@@ -12,7 +12,7 @@ from inkcast.cast.character import CharacterId
 from inkcast.evaluation.groups import clustered
 from inkcast.evaluation.intervals import Estimate
 from inkcast.evaluation.judging import Judges, JudgeScorer
-from inkcast.evaluation.matching import SCORED, Case, Matched, match, member_accuracy
+from inkcast.evaluation.matching import OF_FACE, SCORED, Case, Matched, match, member_accuracy
 from inkcast.evaluation.oracle import OracleReader, SceneReading
 from inkcast.evaluation.people import ToonPeople
 from inkcast.evaluation.suites import Commission, Picture, Seen, Suite
@@ -24,7 +24,6 @@ from inkcast.vision.detector import ToonDetector
 
 SECTIONS = {1: "one character", 2: "two characters", 3: "three characters", 4: "four characters"}
 LOOK = "look."
-OF_FACE = ("body", "face", "hair", "hair_color", "eyes")
 REFERENCE_POSE = "standing"
 
 
