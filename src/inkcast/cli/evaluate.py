@@ -299,9 +299,8 @@ def passers_by(
     with showing_progress() as report:
         found = evaluate_passers_by(out, choices, pictures, boxed=boxed, eyes=eyes, report=report)
     for one in found:
-        typer.echo(
-            f"{one.painter}: passers-by have {one.stranger} of the hero's looks, {one.face} of the face; copies {one.copies}"
-        )
+        had = f"{one.stranger} of the hero's looks, {one.face} of the hero's face"
+        typer.echo(f"{one.painter}: passers-by have {had}; copies {one.copies}")
     typer.echo(str(out))
 
 

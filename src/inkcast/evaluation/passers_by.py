@@ -77,8 +77,8 @@ class Meeting:
 
 @dataclass(frozen=True)
 class PassersBy:
-    """Figures of one painter: of heroes, of passers-by, of their faces alone, and the share of passers-by that are copies.
-    `met` is the share of pictures that show a passer-by at all."""
+    """Figures of one painter: of heroes, of passers-by, of their faces alone, and the share of passers-by that are
+    copies. `met` is the share of pictures that show a passer-by at all."""
 
     painter: str
     hero: Estimate
