@@ -60,8 +60,8 @@ class OneFigure:
 class _Drawing:
     """`OneFigure` while one picture, or one batch, is drawn: a step begins where the first layer comes again.
 
-    `_sums` are over the layers of this step, by width: how much of each column is each subject's, by the router.
-    `_routed` and `_acting` are what earlier steps saw of that and of what of it was allowed, `latent_size` wide.
+    `_seen` are this step's maps as the router made them. `_routed` and `_acting` are how much of each of the latents'
+    columns earlier steps saw to be each subject's: by the router, and what of it was allowed.
     """
 
     router: Router
@@ -69,8 +69,7 @@ class _Drawing:
     places: Float[np.ndarray, "subjects columns"]
     latent_size: Size
     _first: Layer | None = None
-    _layers: int = 0
-    _sums: dict[int, Float[Tensor, "rows subjects width"]] = field(default_factory=dict)
+    _seen: dict[Size, list[Tensor]] = field(default_factory=dict)
     _routed: Columns | None = None
     _acting: Columns | None = None
     _allowed: Columns | None = None
@@ -88,22 +87,28 @@ class _Drawing:
             self._look_back()
         routing = self.router(layer, latents)
         size = self._grid[routing.shape[-1]]
-        columns = routing[:, :-1].detach().unflatten(-1, size).mean(dim=-2)
-        self._sums[size[1]] = self._sums[size[1]] + columns if size[1] in self._sums else columns
-        self._layers += 1
+        self._seen.setdefault(size, []).append(routing.detach())
         return routing if self._allowed is None else held_to(routing, self._map(size, routing))
 
     def _look_back(self) -> None:
         """What the last step saw, into what the next one allows."""
-        wide = [F.interpolate(columns.float(), self.latent_size[1], mode="linear") for columns in self._sums.values()]
         # Numbers that overflowed are told of at the drawing's end.
-        routed = np.nan_to_num((torch.stack(wide).sum(dim=0) / self._layers).cpu().numpy())
+        routed = np.nan_to_num(self._columns().cpu().numpy())
         acting = routed if self._allowed is None else routed * self._allowed[-len(routed) :]
         self._routed, self._acting = _blended(routed, self._routed), _blended(acting, self._acting)
         given = zip(self._routed, self._acting * self.places, strict=True)
-        self._allowed = np.stack([one_figure_each(*row) for row in given])
-        self._allowed[:, ~self.held] = 1.0
-        self._layers, self._sums, self._maps = 0, {}, {}
+        allowed = np.stack([one_figure_each(*row) for row in given])
+        allowed[:, ~self.held] = 1.0
+        self._allowed = None if (allowed == 1).all() else allowed
+        self._seen, self._maps = {}, {}
+
+    def _columns(self) -> Float[Tensor, "rows subjects columns"]:
+        """The mean over this step's layers of each subject's share of each column."""
+        sums = []
+        for size, maps in self._seen.items():
+            columns = torch.stack(maps).sum(dim=0)[:, :-1].float().unflatten(-1, size).mean(dim=-2)
+            sums.append(F.interpolate(columns, self.latent_size[1], mode="linear"))
+        return torch.stack(sums).sum(dim=0) / sum(map(len, self._seen.values()))
 
     def _map(self, size: Size, like: Tensor) -> Float[Tensor, "rows subjects_and_background pixels"]:
         """What is allowed at one resolution, worked out once per step."""
