@@ -50,7 +50,7 @@ def test_nobody_acts_outside_of_the_author_s_box(easel: BaseEasel) -> None:
     assert drawn.routes[0, :, middle:].max() > 0.4
     np.testing.assert_allclose(drawn.routes.sum(0), 1, atol=1e-5)
     ann, rolf = drawn.panel.figures
-    assert width // 2 <= ann.box[0] < ann.box[2] <= width
+    assert width // 2 - 3 <= ann.box[0] < ann.box[2] <= width  # a detector's edges are good to some pixels
     assert rolf.box[0] < width // 2
     assert drawn.chart is not None
     # Ann's block at the first step: 11 cross-attentions as 4 rows of 3 cells of 12 x 20 pixels, 1 apart.

@@ -81,8 +81,14 @@ def train(
 
     The folder gets `recipe.json`, `data.json`, `log.jsonl`, `samples/`, `checkpoints/` and `export/`, which is always
     the last checkpoint's. SIGTERM and SIGINT let the update at hand finish, write a checkpoint, and end the run.
+    Several processes (torchrun) part together: one that ended while another still talks to it could abort that.
     """
-    return Run(recipe, resume, report, note).run()
+    begun = torch.distributed.is_initialized()
+    folder = Run(recipe, resume, report, note).run()
+    if torch.distributed.is_initialized() and not begun:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+    return folder
 
 
 class Run:
