@@ -152,7 +152,7 @@ class AnyStory:
             memory,
             subjects=_stacked(subjects) if options.reads_tokens else {},
             reference=_stacked([one.reference for one in people]) if reads else {},
-            router=self._router(people, members, options) if background else None,
+            router=self._router(people, members, regions, options) if background else None,
             regions=None if regions is None else regions.to(self.base.device),
             subject_scale=options.subject_scale,
             reference_bias=bias[0] if len(set(bias)) == 1 else torch.tensor([bias], device=self.base.device),
@@ -169,7 +169,13 @@ class AnyStory:
             reference_bias=positive.reference_bias,
         )
 
-    def _router(self, people: Sequence[Prepared], members: Sequence[Member], options: Options) -> Router:
+    def _router(
+        self,
+        people: Sequence[Prepared],
+        members: Sequence[Member],
+        regions: Float[Tensor, "1 subjects height width"] | None,
+        options: Options,
+    ) -> Router:
         net = self.parts.router
         assert net is not None
         features = [self._tensor(one.identity, "routing") for one in people]
@@ -177,7 +183,7 @@ class AnyStory:
         if not options.one_figure:
             return router
         held = tuple(member.box is None and member.mask is None for member in members)
-        return OneFigure(router, held, member_regions(members))
+        return OneFigure(router, held, regions)
 
     def _clip(self, features: Tensor) -> Tensor:
         return features.to(self.base.device, self.base.dtype)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.engines.any_story.engine import AnyStory
+from inkcast.engines.any_story.options import ONE_FIGURE
 from inkcast.engines.engine import Member, PanelPrompt, Style
 from inkcast.errors import EngineError
 from inkcast.images import Reference
@@ -58,7 +59,8 @@ def segment(
     resized = picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS)
     latents = picture_latents(base, to_tensor(np.array(resized)[None]))
     members = tuple(Member(who, str(who), "") for who in cast)
-    panel = PanelPrompt((asking.prompt,), members, settings={"one_figure": False})  # each draw is a picture of its own
+    # Each draw is a picture of its own.
+    panel = PanelPrompt((asking.prompt,), members, settings={ONE_FIGURE.name: False})
     maps = _routing(engine, latents, size, panel, cast, asking)
     width, height = picture.size
     return F.interpolate(maps[None], size=(height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()

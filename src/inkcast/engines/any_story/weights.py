@@ -40,7 +40,7 @@ SUBJECT_SIZE = ResamplerSize(queries=64)  # m = 64 under eq. 2; 4 layers (sectio
 ROUTER_SIZE = RouterSize(ResamplerSize(queries=1, out_channels=768))
 _SIZE = "size"
 _OVER = "over"  # in the metadata of what is stored as a difference: the digest of what from
-_LEVELS = 7  # of ReferenceNet's differences, a sixth of its weights: closer than LEVELS of the weights themselves
+_LEVELS = 7  # of ReferenceNet's differences, a fifth of its weights: as close as LEVELS of the weights themselves
 
 Part = TypeVar("Part", bound=nn.Module)
 
