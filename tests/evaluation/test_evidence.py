@@ -38,7 +38,7 @@ from inkcast.evaluation.toon_looks import LookCase
 from inkcast.evaluation.toon_suite import case_suite
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
-from inkcast.toon.nets import Detector, FaceEncoder, Judge, Oracle, save_net
+from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.world import CREATURES, SKINS, split_of
 from inkcast.training.story_maker_ablations import PeopleAlone
 
@@ -49,7 +49,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Eyes:
     folder = tmp_path_factory.mktemp("eyes")
     torch.manual_seed(0)
-    for name, net in (("oracle", Oracle()), ("detector", Detector()), ("face", FaceEncoder()), ("judge", Judge())):
+    for name, net in (
+        ("oracle", Oracle()),
+        ("detector", Detector()),
+        ("face", FaceEncoder()),
+        ("face_judge", FaceJudge()),
+        ("judge", Judge()),
+    ):
         save_net(net, folder / name)
     tiny.image_encoder().save_pretrained(folder / "image_encoder")
     CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")

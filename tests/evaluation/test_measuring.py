@@ -35,7 +35,7 @@ from inkcast.evaluation.toon_words import plain
 from inkcast.events import Event, Note
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
-from inkcast.toon.nets import Detector, FaceEncoder, Judge, Oracle, save_net
+from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.world import Look, split_of
 
 GIRL = Look("girl", "tan", "round", "bob", "black", "blue", "red", "plain", "skirt", "blue", "none")
@@ -45,7 +45,13 @@ GIRL = Look("girl", "tan", "round", "bob", "black", "blue", "red", "plain", "ski
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eyes")
     torch.manual_seed(0)
-    for name, net in (("oracle", Oracle()), ("detector", Detector()), ("face", FaceEncoder()), ("judge", Judge())):
+    for name, net in (
+        ("oracle", Oracle()),
+        ("detector", Detector()),
+        ("face", FaceEncoder()),
+        ("face_judge", FaceJudge()),
+        ("judge", Judge()),
+    ):
         save_net(net, folder / name)
     image_encoder().save_pretrained(folder / "image_encoder")
     CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")

@@ -23,6 +23,7 @@ from inkcast.toon.nets import (
     CaptionEncoder,
     Detector,
     FaceEncoder,
+    FaceJudge,
     Judge,
     LookOracle,
     Oracle,
@@ -53,7 +54,7 @@ def test_the_detectors_maps_are_at_their_strides() -> None:
     assert maps.heat.sigmoid().mean() < 0.1, "an untrained detector must expect background"
 
 
-@pytest.mark.parametrize(("net", "side", "dim"), [(FaceEncoder(), 48, 128), (Judge(), 64, 96)])
+@pytest.mark.parametrize(("net", "side", "dim"), [(FaceEncoder(), 48, 128), (Judge(), 64, 96), (FaceJudge(), 48, 96)])
 def test_encoders_give_unit_vectors(net: nn.Module, side: int, dim: int) -> None:
     vectors = net.eval()(torch.rand(3, 3, side, side))
     assert vectors.shape == (3, dim)
@@ -61,7 +62,7 @@ def test_encoders_give_unit_vectors(net: nn.Module, side: int, dim: int) -> None
 
 
 def test_all_nets_together_stay_small() -> None:
-    counts = [sum(p.numel() for p in net().parameters()) for net in (Oracle, Detector, FaceEncoder, Judge)]
+    counts = [sum(p.numel() for p in net().parameters()) for net in (Oracle, Detector, FaceEncoder, Judge, FaceJudge)]
     assert sum(counts) < 3.6e6
 
 

@@ -14,12 +14,14 @@ from scipy.fft import dctn
 from torch.utils.data import default_collate
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
+from inkcast.errors import TrainingError
 from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS
 from inkcast.toon.nets import load_net
 from inkcast.toon.world import split_of
 from inkcast.training import (
     perception_detector,
     perception_face,
+    perception_face_judge,
     perception_judge,
     perception_oracle,
     perception_vision,
@@ -27,6 +29,8 @@ from inkcast.training import (
 from inkcast.training.perception_augment import compress, cosine_basis, degrade
 from inkcast.training.perception_data import RenderedSet, SetSpec, dressed, face_look, rendered_set, sample_picture
 from inkcast.training.perception_detector import focal_loss, put_peak
+from inkcast.training.perception_face import aligned
+from inkcast.training.perception_face_judge import contrast
 from inkcast.training.perception_oracle import choice_loss
 from inkcast.training.perception_views import agreement, vocabulary, words_of
 from inkcast.training.recipe import Recipe
@@ -152,6 +156,49 @@ def test_views_that_agree_cost_least() -> None:
     assert loss < 0.1 < wrong
 
 
+def test_the_contrast_is_equation_2() -> None:
+    """By loops; a face's own vector is neither right nor wrong, and faces of the batch's other pairs count as right."""
+    vectors = F.normalize(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), dim=1).requires_grad_()
+    identity, temperature = torch.tensor([4, 7, 4, 4, 7, 4]), 0.3
+    expected, nearest = 0.0, []
+    for i in range(6):
+        others = [a for a in range(6) if a != i]
+        every = sum(math.exp((vectors[i] @ vectors[a]).item() / temperature) for a in others)
+        own = [p for p in others if identity[p] == identity[i]]
+        told = [math.log(math.exp((vectors[i] @ vectors[p]).item() / temperature) / every) for p in own]
+        expected -= sum(told) / len(own) / 6
+        nearest.append(max(others, key=lambda a: (vectors[i] @ vectors[a]).item()) in own)
+    loss, right = contrast(vectors, identity, temperature)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert right.item() == pytest.approx(sum(nearest) / 6)
+    loss.backward()
+    assert vectors.grad is not None
+    assert vectors.grad.isfinite().all()
+
+
+def test_pairs_are_two_pictures_of_one_face(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = rendered_set(cache, SetSpec(12, seed=4, identities=6), workers=1)
+    source = perception_face_judge.PairSource(data, 12.0, seed=0)
+    shown: list[np.void] = []
+
+    def watched(data: RenderedSet, row: np.void, jitter: np.ndarray) -> np.ndarray:
+        shown.append(row)
+        return aligned(data, row, jitter)
+
+    monkeypatch.setattr(perception_face_judge, "aligned", watched)
+    for index in range(20):
+        shown.clear()
+        sample = source[index]
+        first, second = shown
+        assert first["picture"] != second["picture"], "a face beside itself teaches nothing"
+        assert first["identity"] == second["identity"] == sample["identity"].item()
+        assert sample["faces"].shape == (2, 48, 48, 3)
+    alone = RenderedSet(data.folder)
+    vars(alone)["rows"] = data.rows[:1]
+    with pytest.raises(TrainingError, match="no face is in two"):
+        perception_face_judge.PairSource(alone, 0.0, seed=0)
+
+
 def test_words_are_numbered_from_one() -> None:
     assert words_of("A girl, with tan skin") == ["a", "girl", "with", "tan", "skin"]
     assert vocabulary(["b a", "A c"]) == {"a": 1, "b": 2, "c": 3}
@@ -161,6 +208,7 @@ MODULES = {
     "oracle": (perception_oracle, "toon-oracle"),
     "detector": (perception_detector, "toon-detector"),
     "face": (perception_face, "toon-face"),
+    "face judge": (perception_face_judge, "toon-face-judge"),
     "judge": (perception_judge, "toon-judge"),
     "vision": (perception_vision, "toon-vision"),
 }
@@ -171,7 +219,7 @@ def test_an_objective_learns_a_batch_and_exports_what_it_learned(name: str, cach
     torch.manual_seed(0)
     module, objective_name = MODULES[name]
     settings = {"pictures": 12, "data_seed": 4, "cache": cache, "workers": 1}
-    settings |= {"identities": 6} if name == "face" else {}
+    settings |= {"identities": 6} if name.startswith("face") else {}
     settings |= {"hidden": 32, "layers": 2, "projection": 32} if name == "vision" else {}
     recipe = Recipe(name="test", objective=objective_name)
     objective = module.build(module.Parameters(**settings), recipe, CPU)

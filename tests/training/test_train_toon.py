@@ -15,7 +15,7 @@ from inkcast.training.objective import OBJECTIVES
 from inkcast.training.recipe import Recipe, check, load_recipe
 
 ROOT = Path(__file__).parents[2]
-BASE = ["latents", "vae", "unet", "unet-sd", "vision", "oracle", "detector", "face", "judge"]
+BASE = ["latents", "vae", "unet", "unet-sd", "vision", "oracle", "detector", "face", "face-judge", "judge"]
 STAGES = [*BASE, "ip-adapter", "any-story-stage1", "any-story-stage2", "pose-controlnet", "story-maker"]
 
 

@@ -60,7 +60,13 @@ class Eyes:
 
     @property
     def faces(self) -> ToonFaces:
+        """The encoder that engines read."""
         return ToonFaces(self.detector, self.folder / "face")
+
+    @property
+    def face_judge(self) -> ToonFaces:
+        """The encoder that no engine reads."""
+        return ToonFaces(self.detector, self.folder / "face_judge")
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ def measure_eyes(seeing: Eyes, truths: Sequence[Truth], plan: Plan) -> dict[str,
         "oracle": accuracies(seeing.oracle, truths, pictures),
         "detector": asdict(detection(seeing.detector, truths, pictures)),
         "face": asdict(face_verification(seeing.faces, plan.faces, plan.seed)),
+        "face_judge": asdict(face_verification(seeing.face_judge, plan.faces, plan.seed)),
     }
     encoders: dict[str, PictureEncoder] = {
         "image_encoder": ClipVision(seeing.folder / "image_encoder"),

@@ -64,14 +64,18 @@ def oracle_section(figures: Mapping[str, Any]) -> str:
 
 
 def eyes_section(figures: Mapping[str, Any]) -> str:
-    detector, face = figures["detector"], figures["face"]
+    detector = figures["detector"]
+    faces = (("face encoder", figures["face"]), ("judge of faces", figures["face_judge"]))
     rows = [
         ["autoencoder, PSNR on unseen renders", f"{figures['vae_psnr']:.2f} dB"],
         ["detector, precision / recall", f"{detector['precision']:.3f} / {detector['recall']:.3f}"],
         ["faces, precision / recall", f"{detector['face_precision']:.3f} / {detector['face_recall']:.3f}"],
         ["face points, mean error in face sides", f"{detector['point_error']:.3f}"],
         ["foreground, intersection over union", f"{detector['mask_iou']:.3f}"],
-        ["face verification, accuracy / area under the curve", f"{face['accuracy']:.3f} / {face['area']:.3f}"],
+        *(
+            [f"{name}, same or another: accuracy / area under the curve", f"{one['accuracy']:.3f} / {one['area']:.3f}"]
+            for name, one in faces
+        ),
         *(
             [f"{title}, own reference found among {figures[name]['count']}", f"{figures[name]['right']:.3f}"]
             for name, title in (("image_encoder", "CLIP vision tower"), ("judge", "judge"))

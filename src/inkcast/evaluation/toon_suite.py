@@ -77,10 +77,10 @@ def looks_chance(case: LookCase) -> dict[str, float]:
 
 
 def toon_judges(eyes: Eyes) -> Judges:
-    """The embedded eyes. `looks` and `dino` are the judge, which conditions no engine; none of them reads prompts."""
+    """The embedded eyes. `looks`, `dino` and `faces` are judges: they condition no engine, and none reads prompts."""
     judge = ToonJudge(eyes.folder / "judge")
     clip = ClipVision(eyes.folder / "image_encoder")
-    return Judges(faces=eyes.faces, clip=clip, dino=judge, people=ToonPeople(eyes.detector), looks=judge)
+    return Judges(faces=eyes.face_judge, clip=clip, dino=judge, people=ToonPeople(eyes.detector), looks=judge)
 
 
 @dataclass

@@ -182,6 +182,7 @@ class FaceEncoder(nn.Module):
 
     def __init__(self, widths: Sequence[int] = (24, 48, 80, 96), dim: int = 128) -> None:
         super().__init__()
+        self.dim = dim
         self.trunk = Trunk(widths)
         self.project = nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * 9, dim, bias=False), nn.BatchNorm1d(dim))
 
@@ -213,6 +214,28 @@ class Judge(nn.Module):
         return F.normalize(self.project(rearrange(grid, "b c h w -> b (c h w)")), dim=-1)
 
 
+class FaceJudge(nn.Module):
+    """A second, independent eye for faces, for evaluation: an aligned face (48 px) as a unit vector.
+
+    A small vision transformer (Dosovitskiy et al. 2021) over 36 patches: no convolution sees what another one sees.
+    """
+
+    side = 48
+
+    def __init__(self, width: int = 72, layers: int = 4, dim: int = 96, patch: int = 8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.patches = nn.Conv2d(3, width, patch, patch)
+        self.places = nn.Parameter(torch.randn((self.side // patch) ** 2, width) * 0.02)
+        layer = nn.TransformerEncoderLayer(width, 4, 3 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.body = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.project = nn.Linear(width, dim, bias=False)
+
+    def forward(self, faces: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
+        x = rearrange(self.patches(faces * 2 - 1), "b c h w -> b (h w) c") + self.places
+        return F.normalize(self.project(self.body(x).mean(1)), dim=-1)
+
+
 class CaptionEncoder(nn.Module):
     """Word numbers (0 = padding) as a unit vector: the small text side that CLIP's vision tower is trained against."""
 
@@ -230,7 +253,7 @@ class CaptionEncoder(nn.Module):
         return F.normalize(self.project((x * kept).sum(1) / kept.sum(1).clamp(min=1)), dim=-1)
 
 
-NETS: Mapping[str, type[nn.Module]] = {net.__name__: net for net in (Oracle, Detector, FaceEncoder, Judge)}
+NETS: Mapping[str, type[nn.Module]] = {net.__name__: net for net in (Oracle, Detector, FaceEncoder, Judge, FaceJudge)}
 
 
 def save_net(net: nn.Module, folder: Path, **facts: Any) -> None:

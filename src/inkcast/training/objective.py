@@ -58,6 +58,9 @@ OBJECTIVES: Mapping[str, Entry] = {
     "toon-oracle": Entry("inkcast.training.perception_oracle", "the attribute oracle: reads what drawn pictures show"),
     "toon-detector": Entry("inkcast.training.perception_detector", "finds drawn subjects, faces and foreground"),
     "toon-face": Entry("inkcast.training.perception_face", "the toon face encoder, by an additive angular margin"),
+    "toon-face-judge": Entry(
+        "inkcast.training.perception_face_judge", "the independent face encoder that evaluation scores with"
+    ),
     "toon-vision": Entry("inkcast.training.perception_vision", "the toon base's CLIP vision tower"),
     "toon-judge": Entry("inkcast.training.perception_judge", "the independent encoder that evaluation scores with"),
     "toon-vae": Entry("inkcast.training.toon_vae", "the toon base's autoencoder, on pictures drawn on the fly"),

@@ -23,18 +23,27 @@ from inkcast.vision.alignment import align_face
 from inkcast.vision.face import TOON_ZOOM
 
 
-class Parameters(Table):
+class FaceParameters(Table):
     """`identities` faces in `pictures` near shots; faces whose shorter side is under `smallest` px are left out."""
 
     identities: int = Field(600, ge=2)
     pictures: int = Field(9000, ge=1)
     data_seed: int = 3
     smallest: float = Field(12.0, gt=0)
-    margin: float = Field(0.35, ge=0)
-    scale: float = Field(24.0, gt=0)
     degraded: float = Field(0.5, ge=0, le=1)
     cache: Path = Path("runs/data")
     workers: int = Field(0, ge=0)
+
+    def open(self) -> RenderedSet:
+        spec = SetSpec(self.pictures, self.data_seed, "train", identities=self.identities)
+        return rendered_set(self.cache, spec, self.workers)
+
+
+class Parameters(FaceParameters):
+    """`margin` in radians and `scale` as in ArcFace."""
+
+    margin: float = Field(0.35, ge=0)
+    scale: float = Field(24.0, gt=0)
 
 
 def readable(rows: np.ndarray, smallest: float) -> np.ndarray:
@@ -90,7 +99,6 @@ class FaceObjective:
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> FaceObjective:
-    spec = SetSpec(parameters.pictures, parameters.data_seed, "train", identities=parameters.identities)
-    data = rendered_set(parameters.cache, spec, parameters.workers)
+    source = FaceSource(parameters.open(), parameters.smallest, recipe.seed)
     module = FaceModule(parameters.identities, parameters.margin, parameters.scale, parameters.degraded)
-    return FaceObjective(module.to(device), FaceSource(data, parameters.smallest, recipe.seed))
+    return FaceObjective(module.to(device), source)

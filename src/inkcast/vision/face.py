@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inkcast.errors import BaseModelError, MissingExtraError
-from inkcast.toon.nets import FaceEncoder, load_net
+from inkcast.toon.nets import FaceEncoder, FaceJudge, load_net
 from inkcast.vision.alignment import TEMPLATE_SIDE, align_face
 from inkcast.vision.crops import to_tensor
 from inkcast.vision.detector import ToonDetector, as_box
@@ -55,26 +55,32 @@ class FaceReader(Protocol):
 
 @dataclass(frozen=True)
 class ToonFaces:
-    """The embedded detector and face encoder, from their folders of weights. They know drawn faces only."""
+    """The embedded detector and a face encoder, from their folders of weights. They know drawn faces only.
+
+    The folder `encoder` holds the encoder that engines read, or the judge's, which none does.
+    """
 
     detector: ToonDetector
     encoder: Path
-    dim: int = 128
 
     @cached_property
-    def net(self) -> FaceEncoder:
-        return cast(FaceEncoder, load_net(self.encoder))
+    def net(self) -> FaceEncoder | FaceJudge:
+        return cast(FaceEncoder | FaceJudge, load_net(self.encoder))
+
+    @property
+    def dim(self) -> int:
+        return self.net.dim
 
     @torch.no_grad()
     def embed(self, faces: UInt8[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n d"]:
-        """Aligned faces (`FaceEncoder.side` px, `TOON_ZOOM`) as unit vectors."""
+        """Aligned faces (`net.side` px, `TOON_ZOOM`) as unit vectors."""
         return self.net(to_tensor(faces)).numpy()
 
     def read(self, picture: UInt8[np.ndarray, "h w 3"]) -> tuple[SeenFace, ...]:
         faces = [item.face for item in self.detector.find(picture[None])[0] if item.face is not None]
         if not faces:
             return ()
-        crops = np.stack([align_face(picture, face.points, FaceEncoder.side, TOON_ZOOM) for face in faces])
+        crops = np.stack([align_face(picture, face.points, self.net.side, TOON_ZOOM) for face in faces])
         seen = [
             SeenFace(face.box, face.points, face.score, vector)
             for face, vector in zip(faces, self.embed(crops), strict=True)

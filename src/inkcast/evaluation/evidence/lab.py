@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from inkcast.assets import toon_weights
 from inkcast.cast.character import Character, Identity
 from inkcast.cast.identities import references_digest
 from inkcast.engines.any_story.engine import AnyStory
@@ -119,8 +120,9 @@ def ip_adapter(lab: Lab, folder: Path | None) -> Engine:
 
 
 def stable_identity(lab: Lab, learning: Learning, base: Backbone | None = None) -> Engine:
-    """Learns every face once in just this way; on another base with the eyes of the lab's."""
-    engine = StableIdentity(base or lab.base, find_eyes(lab.base), learning=learning)
+    """Learns every face once in just this way; on a base without eyes of its own with those that ship."""
+    eyes = find_eyes(lab.base) or find_eyes(replace(lab.base, folder=toon_weights()))
+    engine = StableIdentity(base or lab.base, eyes, learning=learning)
     if lab.faces is not None:
         way = {"steps": learning.steps, **learning.facts(engine.base.family, engine.fame)}
         engine.shelf = LearnedFaces(lab.faces, json.dumps(way, sort_keys=True))

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from inkcast.evaluation.evidence.claims import Arm, Claim
+from inkcast.evaluation.evidence.claims import SD_LIKE, Arm, Claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.suites import PLAIN, BasePainter, Commission, Painter, Picture
 from inkcast.evaluation.toon_looks import LookCase
@@ -19,6 +19,7 @@ from inkcast.toon.renderer import render
 from inkcast.toon.world import Scene
 
 TRUE = "true pictures"
+PLAIN_SD = f"{PLAIN}, {SD_LIKE}"
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ class TruePainter:
 
 
 def painters(claim: Claim, lab: Lab) -> Iterator[Painter]:
-    """Words alone first, the true pictures where the claim wants them, then each arm that lacks nothing, made when its
-    turn comes."""
+    """Words alone first, on every base that the claim draws on, the true pictures where the claim wants them, then each
+    arm that lacks nothing, made when its turn comes."""
     learning = json.dumps(asdict(lab.learning), sort_keys=True)
     yield ArmPainter(PLAIN, BasePainter(lab.base, None, lab.batching), "")
+    if lab.other_base is not None and any(arm.name == SD_LIKE for arm in claim.arms):
+        yield ArmPainter(PLAIN_SD, BasePainter(lab.other_base, None, lab.batching), "")
     if claim.truth:
         yield TruePainter(claim.cases(lab), lab.base.side)
     for arm in ready(claim, lab):
