@@ -17,6 +17,7 @@ from tests import tiny
 from transformers import CLIPImageProcessorPil
 from typer.testing import CliRunner
 
+from inkcast.assets import toon_weights
 from inkcast.cast.character import Character, Identity
 from inkcast.cli.evaluate import app
 from inkcast.engines.any_story import figures
@@ -30,7 +31,7 @@ from inkcast.evaluation.evidence.bias import APART, tones_apart
 from inkcast.evaluation.evidence.casts import face_cases, kind_cases, look_alikes
 from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
 from inkcast.evaluation.evidence.lab import Lab
-from inkcast.evaluation.evidence.painters import TRUE, TruePainter, painters
+from inkcast.evaluation.evidence.painters import PLAIN_SD, TRUE, TruePainter, painters
 from inkcast.evaluation.evidence.running import gather_evidence, listing
 from inkcast.evaluation.suites import BasePainter, Commission, Seen
 from inkcast.evaluation.toon_base import Eyes
@@ -228,6 +229,22 @@ def test_stable_identity_s_arms_learn_differently(lab: Lab) -> None:
     assert [engine.learning.alpha for engine in engines[:4]] == [0.0, 0.4, 0.5, 0.6]  # type: ignore[attr-defined]
     assert [engine.learning.prior for engine in engines[4:]] == [False, True]  # type: ignore[attr-defined]
     assert isinstance(claim_named("story-maker-background").arms[0].make(lab, None), PeopleAlone)
+
+
+def test_bases_are_compared_by_words_alone_and_by_faces(lab: Lab) -> None:
+    """Each arm draws on its own base; a base without eyes of its own is seen by those that ship."""
+    other = Backbone("tiny sd", "sd", tiny.sd_pipeline(), lab.base.device, lab.base.dtype, "digest of sd")
+    claim = claim_named("bases")
+    bare = replace(lab.base, folder=None)
+    drawn = {one.name: one for one in painters(claim, replace(lab, base=bare, other_base=other))}
+    assert list(drawn) == ["text-only", PLAIN_SD, "like SD 2.1", "like SDXL"]
+    inner = {name: one.inner for name, one in drawn.items()}  # type: ignore[attr-defined]
+    assert [one.base for one in inner.values()] == [bare, other, other, bare]
+    assert [one.engine is None for one in inner.values()] == [True, True, False, False]
+    for name in ("like SD 2.1", "like SDXL"):
+        assert inner[name].engine.eyes.faces.encoder == toon_weights() / "face"
+    assert len({one.digest for one in drawn.values()}) == 4
+    assert list(painters(claim, lab))[1].name == "like SDXL", "without the other base it is left out"
 
 
 def test_a_face_is_learned_once_in_each_way(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

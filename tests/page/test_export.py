@@ -121,6 +121,9 @@ def test_a_translation_is_lettered_without_drawing(script: Script, tmp_path: Pat
         ("ja", "もう、おそいよ！"),
         ("zh", "我们走吧。"),
         ("ko", "이제 가자."),
+        ("ja", "𠮷野家の髙橋さんと鷗。"),  # rare characters of names
+        ("zh", "龘靐齉爨。"),
+        ("ko", "똠방각하 쀍."),
         ("ru", "Где ты была?"),
         ("ar", "أين كنت؟"),
         ("he", "איפה היית?"),

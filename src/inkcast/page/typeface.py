@@ -15,7 +15,7 @@ from inkcast.errors import LetterError
 from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
 from inkcast.page.translation import caption_text, effect_texts, line_text, title_text
-from inkcast.page.typeset import FONTS
+from inkcast.page.typeset import font_files
 from inkcast.story.script import Script
 
 _PLAIN = frozenset(
@@ -72,8 +72,8 @@ def _invisible(char: str) -> bool:
 
 @cache
 def shipped() -> frozenset[int]:
-    """Code points that the fonts of this package have."""
-    return frozenset(code for path in sorted(FONTS.glob("*.[ot]tf")) for code in _codes(path, 0))
+    """Code points that the fonts of this package, or installed with it, have."""
+    return frozenset(code for path in font_files() for code in _codes(path, 0))
 
 
 @cache

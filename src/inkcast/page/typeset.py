@@ -18,6 +18,7 @@ from inkcast.errors import OutputError, PageError
 from inkcast.page.setting import SetComic, SetOutline, SetPicture, SetText
 
 FONTS = Path(str(resources.files("inkcast.page") / "fonts"))
+CJK_FONTS = Path(str(resources.files("noto_cjk_sans_jp_bold")))
 _TEMPLATES = Path(str(resources.files("inkcast.page") / "templates"))
 _PLACE = re.compile(r"┌─ ([^\s:]+):(\d+):(\d+)")
 
@@ -26,7 +27,12 @@ Word = tuple[str, str, str]  # role, language, text
 
 @cache
 def _fonts(system: bool) -> typst.Fonts:
-    return typst.Fonts(include_system_fonts=system, include_embedded_fonts=False, font_paths=[FONTS])
+    return typst.Fonts(include_system_fonts=system, include_embedded_fonts=False, font_paths=[FONTS, CJK_FONTS])
+
+
+def font_files() -> list[Path]:
+    """The fonts of this package and the ones installed with it, by name."""
+    return sorted((path for folder in (FONTS, CJK_FONTS) for path in folder.glob("*.[ot]tf")), key=lambda p: p.name)
 
 
 class Typesetter:

@@ -9,7 +9,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 
 from inkcast.page.setting import SetComic, SetText
-from inkcast.page.typeset import FONTS
+from inkcast.page.typeset import font_files
 
 _FIRST = (
     "ComicNeue-Bold.otf",
@@ -24,10 +24,10 @@ def font_faces(comic: SetComic) -> str:
     codes = {ord(char) for item in texts for line in item.lines for char in line}
     rules: list[str] = []
     left = set(codes)
-    for name in (*_FIRST, *sorted(path.name for path in FONTS.glob("*.[ot]tf") if path.name not in _FIRST)):
-        with TTFont(FONTS / name, lazy=True, recalcTimestamp=False) as font:
+    for path in sorted(font_files(), key=lambda path: path.name not in _FIRST):
+        with TTFont(path, lazy=True, recalcTimestamp=False) as font:
             have = set(font.getBestCmap())
-            wanted = codes & have if name in _FIRST else left & have
+            wanted = codes & have if path.name in _FIRST else left & have
             if wanted:
                 rules.append(_face(font, wanted))
                 left -= have
