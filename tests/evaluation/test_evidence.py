@@ -21,7 +21,6 @@ from inkcast.assets import toon_weights
 from inkcast.cast.character import Character, Identity
 from inkcast.cli.evaluate import app
 from inkcast.engines.any_story import figures
-from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.weights import load_parts, save_encoders, save_router
 from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.errors import UsageError
@@ -206,7 +205,7 @@ def test_without_weights_it_says_what_to_train(lab: Lab, eyes: Eyes, tmp_path: P
 
 
 def test_weights_are_found_where_training_left_them(lab: Lab, tmp_path: Path) -> None:
-    fresh = labs.any_story(lab, None, Options())
+    fresh = labs.any_story(lab, None)
     export = tmp_path / "runs" / "any-story-stage2-toon" / "export"
     save_encoders(fresh.parts, export)  # type: ignore[attr-defined]
     save_router(fresh.parts.router, export)  # type: ignore[attr-defined]

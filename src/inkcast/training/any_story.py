@@ -12,11 +12,12 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from inkcast.engines.any_story.encoder import SubjectEncoder
 from inkcast.engines.any_story.engine import AnyStory
-from inkcast.engines.any_story.options import Options
+from inkcast.engines.any_story.options import Options, RouterMode
 from inkcast.engines.any_story.router import RouterSize
 from inkcast.engines.any_story.routes import colours
 from inkcast.engines.any_story.segment import mean_map
@@ -24,8 +25,7 @@ from inkcast.engines.any_story.trainee import AnyStoryTrainee, Gates, unread_par
 from inkcast.engines.any_story.weights import (
     Parts,
     fresh_parts,
-    load_encoder,
-    load_reference_net,
+    load_encoders,
     load_router,
     make_router,
     save_encoders,
@@ -84,7 +84,8 @@ class Parameters(Table):
     the references, a share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves
     one subject without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much. `lean` over 1 meets noisy timesteps more often
-    (`drawn_timestep`; drawn pictures only).
+    (`drawn_timestep`; drawn pictures only). `subject_scale` is the eta of eq. 5 with which the export is drawn where
+    nobody says another (left out: as the encoders' own, else 1); training has 1.
     """
 
     base: str | Path
@@ -110,6 +111,7 @@ class Parameters(Table):
     lean: float = 1.0
     snr_gamma: float = 0.0
     focus: float = 1.0
+    subject_scale: float | None = Field(None, ge=0, le=10)
     int8: bool = True
     guidance: float = 4.0
     show_steps: int = 25
@@ -169,7 +171,8 @@ class AnyStoryTraining:
     def picture(self) -> UInt8[Tensor, "h w 3"] | None:
         """Unseen drawn characters, or the data's first, over what is made of them and the first one's mean routing map
         (stage 2); None where the data show nobody."""
-        options = Options() if self.parts.router is not None else Options(router="off")
+        router: RouterMode = "off" if self.parts.router is None else "refined"
+        options = Options(self.parts.subject_scale, router=router)
         engine = AnyStory(self.base, self.encoder, self.parts, options=options)
         panels = self._drawn() if self.parameters.data is None else stored_panels(self.source, self.base.tokenizers[0])
         columns = [self._column(engine, panel, number) for number, panel in enumerate(panels)]
@@ -208,7 +211,7 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     """Stage 1: from the UNet, or on from an export. Stage 2: an export's encoders, and its router or a fresh one."""
     table, folder = parameters.router, parameters.encoders
     if folder is not None:
-        known = Parts(load_encoder(base, folder), load_reference_net(base, folder), None)
+        known = scaled(load_encoders(base, folder), parameters)
         if parameters.stage == 1:
             return known
         size = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
@@ -219,7 +222,11 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     fresh = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
     if parameters.init_plus is not None:
         start_from_plus(fresh.encoder, load_adapter(base, parameters.init_plus))
-    return fresh
+    return scaled(fresh, parameters)
+
+
+def scaled(parts: Parts, parameters: Parameters) -> Parts:
+    return parts if parameters.subject_scale is None else replace(parts, subject_scale=parameters.subject_scale)
 
 
 @torch.no_grad()

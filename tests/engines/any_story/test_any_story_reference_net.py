@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
+from tests import tiny
 from tests.engines.any_story.parts import ROUTER, SUBJECT, random_parts
 
+from inkcast.engines.any_story.engine import AnyStory
+from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.reference_net import ReferenceNet, initialise, reference_layers, started
 from inkcast.engines.any_story.trainee import unread_parameters
 from inkcast.engines.any_story.weights import (
+    ENCODER,
     fresh_parts,
     load_parts,
     load_reference_net,
@@ -20,10 +25,11 @@ from inkcast.engines.any_story.weights import (
     save_encoders,
     save_router,
 )
-from inkcast.engines.checkpoints import LEVELS, weights_digest
+from inkcast.engines.checkpoints import LEVELS, read_checkpoint, save_tensors, weights_digest
 from inkcast.errors import WeightsError
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.full_size import sdxl_unet
+from inkcast.sdxl.image_encoder import ImageEncoder
 from inkcast.sdxl.layers import attention_layers, execution_order
 
 
@@ -109,6 +115,23 @@ def test_fresh_matrices_are_the_unets_own(backbone: Backbone) -> None:
             attn, pair = backbone.unet.get_submodule(layer.name), projections.get_submodule(str(layer.number))
             assert torch.equal(pair[projections.key_name].weight, attn.to_k.weight)
             assert torch.equal(pair[projections.value_name].weight, attn.to_v.weight)
+
+
+def test_weights_say_how_strongly_their_tokens_act(backbone: Backbone, tmp_path: Path) -> None:
+    parts = random_parts(backbone)
+    save_encoders(parts, tmp_path / "plain")
+    assert load_parts(backbone, tmp_path / "plain").subject_scale == 1
+    save_encoders(replace(parts, subject_scale=0.4), tmp_path)
+    loaded = load_parts(backbone, tmp_path)
+    assert loaded.subject_scale == 0.4
+    encoder = ImageEncoder(tiny.image_encoder())
+    assert AnyStory(backbone, encoder, loaded).options == Options(subject_scale=0.4)
+    assert AnyStory(backbone, encoder, loaded, options=Options()).options.subject_scale == 1, "whoever says it has it"
+    for wrong in ("-1", "11", "nan", "strong"):
+        checkpoint = read_checkpoint(tmp_path / ENCODER)
+        save_tensors(checkpoint.tensors, tmp_path / ENCODER, {**checkpoint.metadata, "subject_scale": wrong})
+        with pytest.raises(WeightsError, match=f"says a subject_scale of '{wrong}': it must be a number from 0"):
+            load_parts(backbone, tmp_path)
 
 
 @pytest.mark.parametrize("int8", [False, True])

@@ -50,7 +50,8 @@ class Prepared:
 class AnyStory:
     """The engine over one base. Its parts must not change between `encode` and the last `condition`.
 
-    A `segmenter` cuts busy references out; `report` hears which ones nothing cut out.
+    Without `options` the subjects' tokens act as strongly as the parts say. A `segmenter` cuts busy references out;
+    `report` hears which ones nothing cut out.
     """
 
     name: ClassVar[str] = "any-story"
@@ -78,7 +79,7 @@ class AnyStory:
                 f"any-story's weights read {wanted} channels but the image encoder gives {encoder.channels}: use the "
                 "encoder they were trained with"
             )
-        self.base, self.encoder, self.options = base, encoder, options or Options()
+        self.base, self.encoder, self.options = base, encoder, options or Options(parts.subject_scale)
         self.segmenter, self.report = segmenter, report
         self.digest = weights_digest(*parts.modules(), encoder.model, base.vae)
         self.parts = parts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from inkcast.engines.any_story import encoder as encoding
 from inkcast.engines.any_story import reference_net as referencing
 from inkcast.engines.any_story.encoder import SubjectEncoder
+from inkcast.engines.any_story.options import SUBJECT_SCALE
 from inkcast.engines.any_story.reference_net import ReferenceNet, started
 from inkcast.engines.any_story.router import RouterNet, RouterSize
 from inkcast.engines.checkpoints import (
@@ -39,6 +41,7 @@ ENCODER, REFERENCE_NET, ROUTER = "encoder.safetensors", "reference_net.safetenso
 SUBJECT_SIZE = ResamplerSize(queries=64)  # m = 64 under eq. 2; 4 layers (section 4.1)
 ROUTER_SIZE = RouterSize(ResamplerSize(queries=1, out_channels=768))
 _SIZE = "size"
+_SCALE = "subject_scale"  # in the metadata of encoder.safetensors where it is not 1
 _OVER = "over"  # in the metadata of what is stored as a difference: the digest of what from
 _LEVELS = 7  # of ReferenceNet's differences, a fifth of its weights: as close as LEVELS of the weights themselves
 
@@ -47,11 +50,13 @@ Part = TypeVar("Part", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Parts:
-    """`router` is None where only the first stage has been trained: subjects then act everywhere."""
+    """`router` is None where only the first stage has been trained: subjects then act everywhere. `subject_scale` is
+    the eta of eq. 5 that these weights are drawn with where nobody says another."""
 
     encoder: SubjectEncoder
     reference_net: ReferenceNet
     router: RouterNet | None
+    subject_scale: float = 1.0
 
     def modules(self) -> tuple[nn.Module, ...]:
         return (self.encoder, self.reference_net, *(() if self.router is None else (self.router,)))
@@ -76,8 +81,11 @@ def fresh_parts(base: Backbone, subject: ResamplerSize, router: RouterSize | Non
 def save_encoders(parts: Parts, folder: Path, *, packed_over: nn.Module | None = None) -> None:
     """What the first stage trains; packed as int8 over the base's UNet if that is given, ReferenceNet as what it
     differs from the UNet by (docs/decisions/any-story-over-the-unet.md)."""
-    size, net, unet = json.dumps(asdict(parts.encoder.qformer.size)), parts.reference_net, packed_over
-    save_weights(parts.encoder, folder / ENCODER, {_SIZE: size}, int8=unet is not None)
+    net, unet = parts.reference_net, packed_over
+    facts = {_SIZE: json.dumps(asdict(parts.encoder.qformer.size))}
+    if parts.subject_scale != 1:
+        facts[_SCALE] = str(parts.subject_scale)
+    save_weights(parts.encoder, folder / ENCODER, facts, int8=unet is not None)
     if unet is None:
         save_weights(net, folder / REFERENCE_NET)
         return
@@ -97,15 +105,24 @@ def load_parts(base: Backbone, folder: Path) -> Parts:
     Raises:
         WeightsError: a file is missing, unreadable, of another layout, or made for another base.
     """
-    return Parts(load_encoder(base, folder), load_reference_net(base, folder), load_router(base, folder))
+    return replace(load_encoders(base, folder), router=load_router(base, folder))
 
 
-def load_encoder(base: Backbone, folder: Path) -> SubjectEncoder:
+def load_encoders(base: Backbone, folder: Path) -> Parts:
+    """What the first stage trains, whether or not a router lies beside it."""
     checkpoint = read_checkpoint(folder / ENCODER)
     size = _size(checkpoint)
     with torch.device("meta"):
         encoder = SubjectEncoder(base.unet, _resampler(size, checkpoint))
-    return _filled(encoder, checkpoint)
+    return Parts(_filled(encoder, checkpoint), load_reference_net(base, folder), None, _scale(checkpoint))
+
+
+def _scale(checkpoint: Checkpoint) -> float:
+    said, allowed = checkpoint.metadata.get(_SCALE, "1"), SUBJECT_SCALE.allowed
+    with suppress(ValueError):
+        if allowed.fits(float(said)):
+            return float(said)
+    raise WeightsError(f"{shown(checkpoint.source)} says a {_SCALE} of {said!r}: it must be {allowed.told}")
 
 
 def load_reference_net(base: Backbone, folder: Path) -> ReferenceNet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from inkcast.engines.any_story.options import Options, RouterMode
+from inkcast.engines.any_story.options import RouterMode
 from inkcast.engines.engine import Engine
 from inkcast.engines.stable_identity.learn import Learning
 from inkcast.errors import UsageError
@@ -78,10 +78,10 @@ class Claim:
         return lab if lab.count else replace(lab, count=self.count)
 
 
-def _any_story(name: str, options: Options) -> Arm:
+def _any_story(name: str, **changes: float | str | bool) -> Arm:
     return Arm(
         name,
-        lambda lab, folder: labs.any_story(lab, folder, options),
+        lambda lab, folder: labs.any_story(lab, folder, **changes),
         "any-story",
         "any-story-stage2-toon",
         "recipes/any-story-stage1-toon.toml, then recipes/any-story-stage2-toon.toml",
@@ -89,7 +89,7 @@ def _any_story(name: str, options: Options) -> Arm:
 
 
 def _router(name: str, mode: RouterMode) -> Arm:
-    return _any_story(name, Options(router=mode))
+    return _any_story(name, router=mode)
 
 
 def _story_maker(name: str, run: str = "", change: str = "", *, lora: float = 1.0, background: bool = True) -> Arm:
@@ -142,9 +142,9 @@ CLAIMS: tuple[Claim, ...] = (
         f"{ANY_STORY}, Fig. 3",
         "CLIP tokens alone keep a subject roughly, ReferenceNet adds the details: both together keep most.",
         (
-            _any_story("CLIP alone", Options(reference_strength=0.0)),
-            _any_story("ReferenceNet alone", Options(subject_scale=0.0)),
-            _any_story("both", Options()),
+            _any_story("CLIP alone", subject_scale=1.0, reference_strength=0.0),
+            _any_story("ReferenceNet alone", subject_scale=0.0),
+            _any_story("both"),
         ),
     ),
     Claim(
@@ -153,8 +153,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Without the router look-alikes blend, and a single subject's pictures lose their background.",
         (
             _router("router off", "off"),
-            _any_story("router on", Options(one_figure=False)),
-            _any_story("router on, one figure", Options()),
+            _any_story("router on", one_figure=False),
+            _any_story("router on, one figure"),
         ),
         look_alikes,
     ),

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,9 +14,8 @@ from inkcast.assets import toon_weights
 from inkcast.cast.character import Character, Identity
 from inkcast.cast.identities import references_digest
 from inkcast.engines.any_story.engine import AnyStory
-from inkcast.engines.any_story.options import Options as AnyStoryOptions
 from inkcast.engines.any_story.router import RouterSize
-from inkcast.engines.any_story.weights import fresh_parts, load_parts
+from inkcast.engines.any_story.weights import Parts, fresh_parts, load_parts
 from inkcast.engines.engine import Engine
 from inkcast.engines.identity import load_identity, save_identity
 from inkcast.engines.ip_adapter.engine import IpAdapter
@@ -79,17 +79,21 @@ class Lab:
 SHIPPED = ("any-story-stage2-toon", "story-maker-toon", "ip-adapter-toon")
 
 
-def any_story(lab: Lab, folder: Path | None, options: AnyStoryOptions) -> Engine:
-    encoder = lab.encoder
-    if folder is not None:
-        return AnyStory(lab.base, encoder, load_parts(lab.base, folder), options=options)
+def any_story(lab: Lab, folder: Path | None, **changes: Any) -> Engine:
+    """As it draws by itself, but for `changes` of its options."""
+    parts = _untrained_any_story(lab) if folder is None else load_parts(lab.base, folder)
+    engine = AnyStory(lab.base, lab.encoder, parts)
+    engine.options = replace(engine.options, **changes)
+    return engine
+
+
+def _untrained_any_story(lab: Lab) -> Parts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         channels = lab.base.unet.config.cross_attention_dim
-        subject = ResamplerSize(encoder.channels, channels, 64, 2, 2, 32, 16, 2)
+        subject = ResamplerSize(lab.encoder.channels, channels, 64, 2, 2, 32, 16, 2)
         router = RouterSize(replace(subject, out_channels=64, queries=1), 2, 32)
-        parts = fresh_parts(lab.base, subject, router)
-    return AnyStory(lab.base, encoder, parts, options=options)
+        return fresh_parts(lab.base, subject, router)
 
 
 def story_maker(lab: Lab, folder: Path | None, *, lora: float = 1.0, background: bool = True) -> Engine:
