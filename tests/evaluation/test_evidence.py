@@ -82,7 +82,9 @@ def test_arms_differ_and_each_draws_under_its_name(lab: Lab, monkeypatch: pytest
         claim = claim_named(name)
         cases = list(claim.cases(lab).items())
         suite = case_suite(name, dict(cases[-1:]), "").suite
-        drawn = {one.name: one.paint(suite.commissions)[0] for one in painters(claim, lab)}
+        arms = list(painters(claim, lab))
+        assert len({one.inner.digest for one in arms}) == len(arms), "options count"  # type: ignore[attr-defined]
+        drawn = {one.name: one.paint(suite.commissions)[0] for one in arms}
         assert list(drawn) == ["text-only", *(arm.name for arm in claim.arms)]
         pictures = [picture.tobytes() for picture in drawn.values()]
         assert len(set(pictures)) == len(pictures), name

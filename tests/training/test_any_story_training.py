@@ -16,6 +16,7 @@ from torch.utils.data import default_collate
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from inkcast.engines.any_story.engine import load_engine
+from inkcast.engines.any_story.options import Options
 from inkcast.engines.any_story.trainee import unread_parameters
 from inkcast.engines.any_story.weights import load_parts
 from inkcast.engines.ip_adapter.weights import fresh_adapter, load_adapter, save_adapter
@@ -128,10 +129,10 @@ def test_forced_gates_are_the_true_masks_and_teach_the_router_alone(stage: Any) 
 
 
 def test_either_stage_goes_on_from_an_export(stage: Any, tmp_path: Path) -> None:
-    train(stage(1, subject_scale=0.5))
+    train(stage(1, subject_scale=0.5, reference_strength=2.0))
     shipped = train(stage(2)) / "export"
     base = load_backbone(tmp_path / "base", device="cpu")
-    assert load_parts(base, shipped).subject_scale == 0.5, "the encoders' own"
+    assert load_parts(base, shipped).options == Options(0.5, 2.0), "the encoders' own"
     for number, parts in ((1, ("encoder", "reference_net")), (2, ("encoder", "reference_net", "router"))):
         made = build_objective(stage(number, encoders=shipped), torch.device("cpu"))
         assert isinstance(made, AnyStoryTraining)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import UInt8
@@ -109,7 +109,8 @@ class BasePainter:
     @property
     def digest(self) -> str:
         engine = "" if self.engine is None else str(getattr(self.engine, "digest", ""))
-        facts = {"base": self.base.digest, "dtype": str(self.base.dtype), "engine": engine}
+        facts: dict[str, Any] = {"base": self.base.digest, "dtype": str(self.base.dtype), "engine": engine}
+        facts |= changed_options(self.engine)
         return _digest({**facts, **asdict(self.batching.of(self.engine, self.base))})
 
     @property
@@ -133,6 +134,14 @@ class BasePainter:
         if key not in self.identities:
             self.identities[key] = self.engine.encode(character)
         return self.identities[key]
+
+
+def changed_options(engine: Engine | None) -> dict[str, Any]:
+    """What of an engine's options is not as usual."""
+    options = getattr(engine, "options", None)
+    if options is None:
+        return {}
+    return {name: value for name, value in asdict(options).items() if value != asdict(type(options)())[name]}
 
 
 def picture_key(painter: Painter, commission: Commission) -> str:

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from inkcast.engines.any_story.encoder import SubjectEncoder
 from inkcast.engines.any_story.engine import AnyStory
-from inkcast.engines.any_story.options import Options, RouterMode
+from inkcast.engines.any_story.options import RouterMode
 from inkcast.engines.any_story.router import RouterSize
 from inkcast.engines.any_story.routes import colours
 from inkcast.engines.any_story.segment import mean_map
 from inkcast.engines.any_story.trainee import AnyStoryTrainee, Gates, unread_parameters
 from inkcast.engines.any_story.weights import (
+    STRENGTHS,
     Parts,
     fresh_parts,
     load_encoders,
@@ -84,8 +85,8 @@ class Parameters(Table):
     the references, a share `augment` is turned, cropped or padded; of the pictures of several, a share `unnamed` leaves
     one subject without a reference, who then belongs to the background. `route_weight` is lambda of eq. 4.
     Errors where subjects stand weigh `focus` times as much. `lean` over 1 meets noisy timesteps more often
-    (`drawn_timestep`; drawn pictures only). `subject_scale` is the eta of eq. 5 with which the export is drawn where
-    nobody says another (left out: as the encoders' own, else 1); training has 1.
+    (`drawn_timestep`; drawn pictures only). `subject_scale` and `reference_strength` are those with which the export is
+    drawn where nobody says others (left out: the encoders' own, else 1); in training both are 1.
     """
 
     base: str | Path
@@ -112,6 +113,7 @@ class Parameters(Table):
     snr_gamma: float = 0.0
     focus: float = 1.0
     subject_scale: float | None = Field(None, ge=0, le=10)
+    reference_strength: float | None = Field(None, ge=0, le=10)
     int8: bool = True
     guidance: float = 4.0
     show_steps: int = 25
@@ -172,7 +174,7 @@ class AnyStoryTraining:
         """Unseen drawn characters, or the data's first, over what is made of them and the first one's mean routing map
         (stage 2); None where the data show nobody."""
         router: RouterMode = "off" if self.parts.router is None else "refined"
-        options = Options(self.parts.subject_scale, router=router)
+        options = replace(self.parts.options, router=router)
         engine = AnyStory(self.base, self.encoder, self.parts, options=options)
         panels = self._drawn() if self.parameters.data is None else stored_panels(self.source, self.base.tokenizers[0])
         columns = [self._column(engine, panel, number) for number, panel in enumerate(panels)]
@@ -211,7 +213,7 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     """Stage 1: from the UNet, or on from an export. Stage 2: an export's encoders, and its router or a fresh one."""
     table, folder = parameters.router, parameters.encoders
     if folder is not None:
-        known = scaled(load_encoders(base, folder), parameters)
+        known = with_strengths(load_encoders(base, folder), parameters)
         if parameters.stage == 1:
             return known
         size = RouterSize(table.qformer.resampler(encoder.channels, table.features, 1), table.heads, table.head_dim)
@@ -222,11 +224,14 @@ def make_parts(parameters: Parameters, base: Backbone, encoder: ImageEncoder) ->
     fresh = fresh_parts(base, parameters.qformer.resampler(encoder.channels, channels, parameters.tokens), None)
     if parameters.init_plus is not None:
         start_from_plus(fresh.encoder, load_adapter(base, parameters.init_plus))
-    return scaled(fresh, parameters)
+    return with_strengths(fresh, parameters)
 
 
-def scaled(parts: Parts, parameters: Parameters) -> Parts:
-    return parts if parameters.subject_scale is None else replace(parts, subject_scale=parameters.subject_scale)
+def with_strengths(parts: Parts, parameters: Parameters) -> Parts:
+    """With those that the recipe says."""
+    said = {strength.name: getattr(parameters, strength.name) for strength in STRENGTHS}
+    known = {name: value for name, value in said.items() if value is not None}
+    return replace(parts, options=replace(parts.options, **known))
 
 
 @torch.no_grad()

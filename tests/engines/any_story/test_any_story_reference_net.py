@@ -117,21 +117,24 @@ def test_fresh_matrices_are_the_unets_own(backbone: Backbone) -> None:
             assert torch.equal(pair[projections.value_name].weight, attn.to_v.weight)
 
 
-def test_weights_say_how_strongly_their_tokens_act(backbone: Backbone, tmp_path: Path) -> None:
-    parts = random_parts(backbone)
+def test_weights_say_how_strongly_they_act(backbone: Backbone, tmp_path: Path) -> None:
+    parts, encoder = random_parts(backbone), ImageEncoder(tiny.image_encoder())
     save_encoders(parts, tmp_path / "plain")
-    assert load_parts(backbone, tmp_path / "plain").subject_scale == 1
-    save_encoders(replace(parts, subject_scale=0.4), tmp_path)
+    assert load_parts(backbone, tmp_path / "plain").options == Options()
+    own = Options(subject_scale=0.4, reference_strength=2.5)
+    save_encoders(replace(parts, options=own), tmp_path)
     loaded = load_parts(backbone, tmp_path)
-    assert loaded.subject_scale == 0.4
-    encoder = ImageEncoder(tiny.image_encoder())
-    assert AnyStory(backbone, encoder, loaded).options == Options(subject_scale=0.4)
-    assert AnyStory(backbone, encoder, loaded, options=Options()).options.subject_scale == 1, "whoever says it has it"
-    for wrong in ("-1", "11", "nan", "strong"):
-        checkpoint = read_checkpoint(tmp_path / ENCODER)
-        save_tensors(checkpoint.tensors, tmp_path / ENCODER, {**checkpoint.metadata, "subject_scale": wrong})
-        with pytest.raises(WeightsError, match=f"says a subject_scale of '{wrong}': it must be a number from 0"):
-            load_parts(backbone, tmp_path)
+    engine = AnyStory(backbone, encoder, loaded)
+    assert engine.options == loaded.options == own
+    assert AnyStory(backbone, encoder, loaded, options=Options()).options == Options(), "whoever says others has them"
+    plain = AnyStory(backbone, encoder, replace(loaded, options=Options()))
+    assert engine.digest != plain.digest, "the same tensors draw other pictures"
+    checkpoint = read_checkpoint(tmp_path / ENCODER)
+    for name in ("subject_scale", "reference_strength"):
+        for wrong in ("-1", "11", "nan", "strong"):
+            save_tensors(checkpoint.tensors, tmp_path / ENCODER, {**checkpoint.metadata, name: wrong})
+            with pytest.raises(WeightsError, match=f"says a {name} of '{wrong}': it must be a number from 0"):
+                load_parts(backbone, tmp_path)
 
 
 @pytest.mark.parametrize("int8", [False, True])

@@ -3,6 +3,7 @@ reference attention, and a router that says where each subject may act."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,8 +51,8 @@ class Prepared:
 class AnyStory:
     """The engine over one base. Its parts must not change between `encode` and the last `condition`.
 
-    Without `options` the subjects' tokens act as strongly as the parts say. A `segmenter` cuts busy references out;
-    `report` hears which ones nothing cut out.
+    Without `options` the parts' own hold. A `segmenter` cuts busy references out; `report` hears which ones nothing
+    cut out.
     """
 
     name: ClassVar[str] = "any-story"
@@ -79,9 +80,11 @@ class AnyStory:
                 f"any-story's weights read {wanted} channels but the image encoder gives {encoder.channels}: use the "
                 "encoder they were trained with"
             )
-        self.base, self.encoder, self.options = base, encoder, options or Options(parts.subject_scale)
+        self.base, self.encoder, self.options = base, encoder, options or parts.options
         self.segmenter, self.report = segmenter, report
         self.digest = weights_digest(*parts.modules(), encoder.model, base.vae)
+        if parts.options != Options():  # what these weights draw by themselves
+            self.digest = hashlib.sha256(f"{self.digest} {parts.options}".encode()).hexdigest()[: len(self.digest)]
         self.parts = parts
         self._offloaded = hasattr(base.unet, "_hf_hook")
         for part in parts.modules():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from inkcast.engines.any_story import encoder as encoding
 from inkcast.engines.any_story import reference_net as referencing
 from inkcast.engines.any_story.encoder import SubjectEncoder
-from inkcast.engines.any_story.options import SUBJECT_SCALE
+from inkcast.engines.any_story.options import REFERENCE_STRENGTH, SUBJECT_SCALE, Options
 from inkcast.engines.any_story.reference_net import ReferenceNet, started
 from inkcast.engines.any_story.router import RouterNet, RouterSize
 from inkcast.engines.checkpoints import (
@@ -31,6 +31,7 @@ from inkcast.engines.checkpoints import (
     save_weights,
     tensors_digest,
 )
+from inkcast.engines.settings import Setting
 from inkcast.errors import WeightsError
 from inkcast.files import shown
 from inkcast.sdxl.backbone import Backbone
@@ -41,7 +42,7 @@ ENCODER, REFERENCE_NET, ROUTER = "encoder.safetensors", "reference_net.safetenso
 SUBJECT_SIZE = ResamplerSize(queries=64)  # m = 64 under eq. 2; 4 layers (section 4.1)
 ROUTER_SIZE = RouterSize(ResamplerSize(queries=1, out_channels=768))
 _SIZE = "size"
-_SCALE = "subject_scale"  # in the metadata of encoder.safetensors where it is not 1
+STRENGTHS = (SUBJECT_SCALE, REFERENCE_STRENGTH)  # in the metadata of encoder.safetensors where they are not 1
 _OVER = "over"  # in the metadata of what is stored as a difference: the digest of what from
 _LEVELS = 7  # of ReferenceNet's differences, a fifth of its weights: as close as LEVELS of the weights themselves
 
@@ -50,13 +51,13 @@ Part = TypeVar("Part", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Parts:
-    """`router` is None where only the first stage has been trained: subjects then act everywhere. `subject_scale` is
-    the eta of eq. 5 that these weights are drawn with where nobody says another."""
+    """`router` is None where only the first stage has been trained: subjects then act everywhere. `options` are those
+    with which these weights are drawn where nobody says others: both strengths may not be 1."""
 
     encoder: SubjectEncoder
     reference_net: ReferenceNet
     router: RouterNet | None
-    subject_scale: float = 1.0
+    options: Options = field(default_factory=Options)
 
     def modules(self) -> tuple[nn.Module, ...]:
         return (self.encoder, self.reference_net, *(() if self.router is None else (self.router,)))
@@ -82,9 +83,9 @@ def save_encoders(parts: Parts, folder: Path, *, packed_over: nn.Module | None =
     """What the first stage trains; packed as int8 over the base's UNet if that is given, ReferenceNet as what it
     differs from the UNet by (docs/decisions/any-story-over-the-unet.md)."""
     net, unet = parts.reference_net, packed_over
-    facts = {_SIZE: json.dumps(asdict(parts.encoder.qformer.size))}
-    if parts.subject_scale != 1:
-        facts[_SCALE] = str(parts.subject_scale)
+    own = {strength.name: getattr(parts.options, strength.name) for strength in STRENGTHS}
+    facts = {name: str(value) for name, value in own.items() if value != 1}
+    facts[_SIZE] = json.dumps(asdict(parts.encoder.qformer.size))
     save_weights(parts.encoder, folder / ENCODER, facts, int8=unet is not None)
     if unet is None:
         save_weights(net, folder / REFERENCE_NET)
@@ -114,15 +115,21 @@ def load_encoders(base: Backbone, folder: Path) -> Parts:
     size = _size(checkpoint)
     with torch.device("meta"):
         encoder = SubjectEncoder(base.unet, _resampler(size, checkpoint))
-    return Parts(_filled(encoder, checkpoint), load_reference_net(base, folder), None, _scale(checkpoint))
+    return Parts(_filled(encoder, checkpoint), load_reference_net(base, folder), None, _options(checkpoint))
 
 
-def _scale(checkpoint: Checkpoint) -> float:
-    said, allowed = checkpoint.metadata.get(_SCALE, "1"), SUBJECT_SCALE.allowed
+def _options(checkpoint: Checkpoint) -> Options:
+    return Options(_strength(checkpoint, SUBJECT_SCALE), _strength(checkpoint, REFERENCE_STRENGTH))
+
+
+def _strength(checkpoint: Checkpoint, strength: Setting) -> float:
+    said = checkpoint.metadata.get(strength.name, "1")
     with suppress(ValueError):
-        if allowed.fits(float(said)):
+        if strength.allowed.fits(float(said)):
             return float(said)
-    raise WeightsError(f"{shown(checkpoint.source)} says a {_SCALE} of {said!r}: it must be {allowed.told}")
+    raise WeightsError(
+        f"{shown(checkpoint.source)} says a {strength.name} of {said!r}: it must be {strength.allowed.told}"
+    )
 
 
 def load_reference_net(base: Backbone, folder: Path) -> ReferenceNet:
