@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
 from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.world import CREATURES, SKINS, split_of
+from inkcast.training.recipe import load_recipe
 from inkcast.training.story_maker_ablations import PeopleAlone
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -200,10 +202,38 @@ def test_without_weights_it_says_what_to_train(lab: Lab, eyes: Eyes, tmp_path: P
     assert not outcome.rows
     assert "parameters.lora=false" in outcome.lacking["trained without"]
     told = json.loads((tmp_path / "out" / "story-maker-lora" / "table.json").read_text())
-    assert told["lacking"]["StoryMaker"] == "needs weights: inkcast train recipes/story-maker-toon.toml"
+    assert told["lacking"]["StoryMaker"].startswith("needs weights: inkcast train recipes/story-maker-toon.toml --set ")
     text = listing([claim.name for claim in CLAIMS], bare)
     assert "with AdaIN: ready" in text
     assert "like SD 2.1: needs weights" in text
+
+
+def test_arms_are_trained_alike_but_for_what_they_are_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands that the list tells, read as the command line reads them."""
+    monkeypatch.chdir(DOCS.parent)
+
+    def told(claim: str, arm: int) -> dict[str, Any]:
+        recipe, *settings = claim_named(claim).arms[arm].training.split(" --set ")
+        return load_recipe(Path(recipe), settings).model_dump(exclude={"name", "export", "out"})
+
+    usual = told("story-maker-lora", -1)
+    assert (usual["steps"], usual["max_minutes"], usual["parameters"]["poses"]) == (500, 0, False)
+    for claim, arm, change in (
+        ("story-maker-attention-loss", 0, {"attention_weight": 0}),
+        ("story-maker-background", 0, {"background": False}),
+        ("story-maker-lora", 0, {"lora": False}),
+        ("story-maker-lora", 1, {}),
+        ("story-maker-pose", 0, {"own_references": 1}),
+    ):
+        other = told(claim, arm)
+        assert other["parameters"] == usual["parameters"] | change, claim
+        assert {**other, "parameters": None} == {**usual, "parameters": None}, claim
+    posed = told("story-maker-pose", 1)["parameters"]
+    assert posed == {k: v for k, v in told("story-maker-pose", 0)["parameters"].items() if k != "poses"}
+    shown = " ".join((DOCS / "evidence.md").read_text().replace("\\\n", " ").split())
+    for claim in CLAIMS:
+        for arm in claim.arms:
+            assert "story-maker" not in arm.run or f"inkcast train {arm.training}" in shown, arm.name
 
 
 def test_weights_are_found_where_training_left_them(lab: Lab, tmp_path: Path) -> None:
