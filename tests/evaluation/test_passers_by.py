@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from inkcast.assets import toon_weights
+from inkcast.cli.evaluate import app
 from inkcast.engines.any_story.engine import load_engine as load_any_story
-from inkcast.engines.any_story.options import Options
+from inkcast.engines.any_story.options import Options, panel_options
 from inkcast.engines.registry import load_engine
+from inkcast.errors import InkcastError
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.matching import SCORED
 from inkcast.evaluation.oracle import LookReading
@@ -126,6 +129,22 @@ def test_a_stranger_outside_the_hero_s_box_keeps_their_own_looks() -> None:
     assert ours.hero.mean > alone.hero.mean + 0.15
     assert ours.stranger.mean < alone.stranger.mean + 0.2
     assert ours.hero.mean > ours.stranger.mean + 0.2
+
+
+def test_settings_hold_for_every_panel(tmp_path: Path) -> None:
+    panel = encounters(2, 3, settings={"one_figure": False})[1].panel
+    assert panel.settings == {"one_figure": False}
+    assert not panel_options(Options(), panel.settings).one_figure
+    call = ["passers-by", "--engine", "any-story", "--out", str(tmp_path / "out"), "--set"]
+    for written, told in (
+        ("one_figure", "write NAME=VALUE"),
+        ("onefigure=false", "any-story has no setting 'onefigure': it has subject_scale"),
+        ("one_figure=7", "one_figure is 7: use true or false"),
+        ("router=of", "router is 'of': use one of refined"),
+    ):
+        with pytest.raises(InkcastError, match=told):
+            CliRunner().invoke(app, [*call, written], catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

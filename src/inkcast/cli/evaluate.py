@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inkcast.cli.common import AsJson, Device, Dtype, showing_progress
+from inkcast.errors import UsageError
 
 if TYPE_CHECKING:
     from inkcast.evaluation.measuring import Choices
@@ -284,6 +286,10 @@ def passers_by(
     eyes: Eyes = None,
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each engine, and of words alone.")] = 64,
     boxed: Annotated[bool, typer.Option("--boxed", help="Ask for the hero in the left half.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of every panel, such as one_figure=false."),
+    ] = None,
     steps: Steps = 25,
     guidance: Guidance = None,
     batch: Batch = 16,
@@ -297,7 +303,9 @@ def passers_by(
 
     choices = _choices(base, engine, seed, steps, guidance, batch, device, dtype, 0, overwrite)
     with showing_progress() as report:
-        found = evaluate_passers_by(out, choices, pictures, boxed=boxed, eyes=eyes, report=report)
+        found = evaluate_passers_by(
+            out, choices, pictures, boxed=boxed, settings=_settings(settings or []), eyes=eyes, report=report
+        )
     for one in found:
         had = f"{one.stranger} of the hero's looks, {one.face} of the hero's face"
         typer.echo(f"{one.painter}: passers-by have {had}; copies {one.copies}")
@@ -348,6 +356,20 @@ def preferences(
         shares = f"{one.share:.3f} ({one.low:.3f} to {one.high:.3f})"
         counts = f"{one.wins} wins, {one.losses} losses, {one.ties} ties"
         typer.echo(f"{one.question}: {one.first} over {one.second}: {shares}; {counts}")
+
+
+def _settings(written: list[str]) -> dict[str, str | int | float | bool]:
+    """`one_figure=false` as a script would mean it. Raises `UsageError`."""
+    found = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(f"--set {one}: write NAME=VALUE, such as one_figure=false")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value
+    return found
 
 
 def _choices(

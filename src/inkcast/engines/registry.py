@@ -14,7 +14,7 @@ from inkcast.events import Report, unheard
 
 if TYPE_CHECKING:
     from inkcast.engines.engine import Engine
-    from inkcast.engines.settings import Setting
+    from inkcast.engines.settings import Setting, Settings
     from inkcast.sdxl.backbone import Backbone
 
 DEFAULT = "any-story"
@@ -200,6 +200,15 @@ def engine_info(name: str) -> EngineInfo:
         if info.name == name:
             return info
     raise EngineError(f"unknown engine {name!r}: use one of {', '.join(info.name for info in ENGINES)}")
+
+
+def check_settings(engine: EngineInfo, settings: Settings) -> None:
+    """Raises `EngineError` for one of a whole panel that the engine does not have, or a value that may not be."""
+    known = {setting.name: setting for setting in engine.settings() if setting.whole}
+    for name in settings:
+        if name not in known:
+            raise EngineError(f"{engine.name} has no setting {name!r}: it has {', '.join(known) or 'none'}")
+        known[name].of(settings, 0)
 
 
 def load_engine(name: str, base: Backbone, *, report: Report = unheard) -> Engine:

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from jaxtyping import UInt8
 from inkcast.assets import toon_weights
 from inkcast.cast.character import CharacterId
 from inkcast.engines.engine import Engine, Member, PanelPrompt
-from inkcast.engines.registry import load_engine
+from inkcast.engines.registry import check_settings, engine_info, load_engine
+from inkcast.engines.settings import Settings
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.groups import clustered
 from inkcast.evaluation.intervals import Estimate
@@ -49,20 +50,22 @@ COPY = 0.75
 
 @dataclass(frozen=True)
 class Encounter:
-    """A hero of the cast, what both do and where, the picture's seed, and the hero's box, where one is given."""
+    """A hero of the cast, what both do and where, the picture's seed, the hero's box, where one is given, and what the
+    panel sets about the engine."""
 
     hero: Look
     action: str
     place: str
     seed: int
     box: Box | None = None
+    settings: Settings = field(default_factory=dict)
 
     @property
     def panel(self) -> PanelPrompt:
         """ "a girl and a girl waving in the park": the hero is a mention, the other one only words."""
         noun = with_article(self.hero.kind)
         member = Member(CharacterId("member-0"), self.hero.kind, noun, box=self.box)
-        return PanelPrompt((member.id, f" and {noun} {self.action} {somewhere(self.place)}"), (member,))
+        return PanelPrompt((member.id, f" and {noun} {self.action} {somewhere(self.place)}"), (member,), self.settings)
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,17 @@ class PassersBy:
     met: Estimate
 
 
-def encounters(count: int, seed: int, *, boxed: bool = False) -> list[Encounter]:
-    """Heroes of the test split; `boxed` asks for them in the left half, as an author may."""
+def encounters(count: int, seed: int, *, boxed: bool = False, settings: Settings | None = None) -> list[Encounter]:
+    """Heroes of the test split; `boxed` asks for them in the left half, `settings` hold for every panel, as an author
+    may write."""
     cases = []
     for index in range(count):
         rng = np.random.default_rng([seed, 7, index])
         hero = sample_look(rng, "test")
         action, place = str(rng.choice(SOLO_ACTIONS)), str(rng.choice(PLACES))
-        cases.append(Encounter(hero, action, place, int(rng.integers(2**31)), LEFT_HALF if boxed else None))
+        cases.append(
+            Encounter(hero, action, place, int(rng.integers(2**31)), LEFT_HALF if boxed else None, settings or {})
+        )
     return cases
 
 
@@ -163,17 +169,21 @@ def evaluate_passers_by(
     count: int,
     *,
     boxed: bool = False,
+    settings: Settings | None = None,
     eyes: Path | None = None,
     report: Report = unheard,
 ) -> list[PassersBy]:
-    """Words alone and every engine over the same encounters, into the folder `out`. Raises as `evaluate_toon`."""
+    """Words alone and every engine over the same encounters, into the folder `out`. Raises as `evaluate_toon`, and
+    `EngineError` for settings that an engine does not have."""
     refuse_existing(out, RESULTS, overwrite=choices.overwrite)
     base = open_base(choices, "float32")
     engines, cases, seeing = (
         engines_of(base, choices.engines, report),
-        encounters(count, choices.seed, boxed=boxed),
+        encounters(count, choices.seed, boxed=boxed, settings=settings),
         Eyes(eyes or toon_weights()),
     )
+    for one in engines:
+        check_settings(engine_info(one), settings or {})
     found = []
     for name in (None, *engines):
         stage = name or "text only"
@@ -189,9 +199,8 @@ def evaluate_passers_by(
                 lambda done, stage=stage: report(Progress(stage, done, count)),  # type: ignore[misc]
             )
         )
-    write_passers_by(
-        out, found, facts(base, choices, engines, {"pictures": count, "boxed": boxed}), overwrite=choices.overwrite
-    )
+    known = facts(base, choices, engines, {"pictures": count, "boxed": boxed, "settings": dict(settings or {})})
+    write_passers_by(out, found, known, overwrite=choices.overwrite)
     return found
 
 
