@@ -30,10 +30,12 @@ from inkcast.evaluation.evidence import lab as labs
 from inkcast.evaluation.evidence.bias import APART, tones_apart
 from inkcast.evaluation.evidence.casts import face_cases, kind_cases, look_alikes
 from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
+from inkcast.evaluation.evidence.drawing import compared
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.painters import PLAIN_SD, TRUE, TruePainter, painters
 from inkcast.evaluation.evidence.running import gather_evidence, listing
-from inkcast.evaluation.suites import BasePainter, Commission, Seen
+from inkcast.evaluation.results import Shown, summary
+from inkcast.evaluation.suites import PLAIN, BasePainter, Commission, Seen
 from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_looks import LookCase
 from inkcast.evaluation.toon_suite import case_suite
@@ -105,10 +107,17 @@ def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
     assert json.loads((out / "bias" / "table.json").read_text())["untrained"]
     assert "UNTRAINED" in (out / "bias" / "report.html").read_text()
     assert {row.arm for row in found["any-story-refining"].rows} == {"coarse", "refined"}
+    maps = {(row.section, row.arm): row.value for row in found["any-story-refining"].rows}
+    less = {section: value for (section, _), value in maps.items() if section.endswith(", less refined")}
+    assert {"finer layers, less refined", "finer layers, t = 900, less refined"} < set(less)
+    assert {arm for section, arm in maps if section in less} == {"coarse"}
+    for section, value in less.items():
+        where = section.removesuffix(", less refined")
+        assert value.mean == pytest.approx(maps[where, "coarse"].mean - maps[where, "refined"].mean), section
     assert "| story-maker | " in (out / "bias" / "table.md").read_text()
-    less = [row for row in found["bias"].rows if row.section == "one character, less ip-adapter"]
-    assert {row.arm for row in less} == {"any-story", "story-maker"}
-    assert {row.metric for row in less} == {"looks", "found"}
+    drawn = [row for row in found["bias"].rows if row.section == "one character, less ip-adapter"]
+    assert {row.arm for row in drawn} == {"any-story", "story-maker"}
+    assert {row.metric for row in drawn} == {"looks", "found"}
     rows = list(csv.DictReader((out / "bias" / "table.csv").open()))
     assert {row["arm"] for row in rows} == {"text-only", TRUE, "any-story", "story-maker", "ip-adapter"}
     sections = Counter(row["section"] for row in rows if row["metric"] == "looks")
@@ -152,6 +161,23 @@ def test_an_engine_is_held_against_words_alone(
         estimate = less[arm.name, "action"]
         assert (estimate.mean, estimate.count) == (pytest.approx(np.mean(apart)), 8)
         assert estimate.low <= estimate.mean <= estimate.high
+
+
+def test_the_router_is_held_against_none_and_one_figure_against_the_router() -> None:
+    claim = claim_named("any-story-router")
+    asked = case_suite("router", look_alikes(Lab(None, count=3, seed=7)), "").suite  # type: ignore[arg-type]
+    rate = {"router off": 0.75, "router on": 0.5, "router on, one figure": 0.25, PLAIN: 1.0}
+    shown = [
+        Shown(name, "", (), tuple(Seen({"looks": one, "swap_rate": one, "swap_asked": 2.0}) for _ in asked.commissions))
+        for name, one in rate.items()
+    ]
+    found = {(row.section, row.arm, row.metric): row.value.mean for row in compared(claim, summary(asked, {}, shown))}
+    where = "two characters, less router on"
+    assert {key[1:]: mean for key, mean in found.items() if key[0] == where} == {
+        (arm, metric): off
+        for arm, off in (("router off", 0.25), ("router on, one figure", -0.25))
+        for metric in ("looks", "swap_rate")
+    }
 
 
 def test_tones_are_held_against_others_of_their_block() -> None:

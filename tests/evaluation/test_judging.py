@@ -127,6 +127,26 @@ def test_gains_are_differences_of_pairs() -> None:
     assert found["place"].low < 0 < found["place"].high
 
 
+def test_shares_are_compared_over_the_same_clusters() -> None:
+    """By hand: 3 of 12 less 3 of 6; the interval from every cluster's counts, drawn alike for both arms."""
+    asked = [commission(name, ANN, cluster=name[0]) for name in ("a1", "a2", "b1", "c1", "d1")]
+    ours = [(0.5, 2.0), (0.0, 4.0), (0.5, 4.0), (math.nan, 0.0), (0.0, 2.0)]
+    theirs = [(0.5, 2.0), (math.nan, 0.0), (1.0, 2.0), (math.nan, 0.0), (0.0, 2.0)]
+    arms = [[Seen({"swap_rate": rate, "swap_asked": count}) for rate, count in arm] for arm in (ours, theirs)]
+    found = differences(asked, *arms)
+    assert set(found) == {"swap_rate"}
+    less = found["swap_rate"]
+    assert (less.mean, less.count) == (pytest.approx(3 / 12 - 3 / 6), 4)
+    sums = np.array([[(1, 6), (2, 4), (0, 2)], [(1, 2), (2, 2), (0, 2)]], dtype=float)  # of a, b and d
+    drawn = sums[:, np.random.default_rng(0).integers(3, size=(2000, 3))].sum(2)
+    apart = drawn[0, :, 0] / drawn[0, :, 1] - drawn[1, :, 0] / drawn[1, :, 1]
+    assert (less.low, less.high) == pytest.approx(tuple(np.quantile(apart, [0.025, 0.975])))
+    same = differences(asked, arms[0], arms[0])["swap_rate"]
+    assert (same.mean, same.low, same.high) == (0, 0, 0), "an arm does not differ from itself"
+    nobody = [Seen({"swap_rate": math.nan, "swap_asked": 0.0})] * 5
+    assert differences(asked, arms[0], nobody) == {}
+
+
 def test_sections_and_stories() -> None:
     first = commission("1", ANN, section="one", cluster="story")
     second = commission("2", ANN, BO, section="two", cluster="story")

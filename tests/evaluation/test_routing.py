@@ -15,10 +15,13 @@ from tests.engines.any_story.parts import engine as any_story
 from inkcast.engines.any_story.losses import instance_targets
 from inkcast.errors import EngineError
 from inkcast.evaluation.routing import (
+    Iou,
     RoutingCase,
+    apart,
     layer_ious,
     measure_routing,
     routing_cases,
+    routing_of,
     timesteps,
     write_routing,
 )
@@ -102,3 +105,22 @@ def test_the_engine_s_own_router_is_measured_and_written(backbone: Backbone, tmp
     assert "t = 900" in (tmp_path / "out" / "routing.md").read_text()
     with pytest.raises(EngineError, match="routes nothing"):
         measure_routing(backbone, any_story(backbone, router="off"), cases[:1], (500,))
+
+
+def test_maps_are_compared_render_by_render() -> None:
+    """Every subject of every render gains 0.1: a sure gain, though renders differ by far more."""
+    places = [
+        (layer, pixels, step, render, subject)
+        for layer, pixels in (("fine", 16), ("coarse", 4))
+        for step in (100, 900)
+        for render in range(6)
+        for subject in range(2)
+    ]
+    first = [Iou(*place, 0.1 * place[3] + 0.01 * place[4]) for place in places]
+    lost = Iou("fine", 16, 100, 0, 2, math.nan)
+    second = [replace(one, value=one.value + (0.1 if one.layer == "fine" else 0.3)) for one in first]
+    less = routing_of(apart([*reversed(second), lost], [*first, lost]))
+    assert (less.finer.mean, less.finer.low, less.finer.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert (less.finer.count, less.steps[900].count) == (24, 12), "each subject at each noise level"
+    assert less.layers["coarse"].low == pytest.approx(0.3)
+    assert routing_of(second).finer.low < routing_of(first).finer.mean, "apart from each other they tell nothing"

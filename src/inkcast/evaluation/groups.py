@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inkcast.cast.character import CharacterId
-from inkcast.evaluation.intervals import Estimate, bootstrap
+from inkcast.evaluation.intervals import Estimate, bootstrap, ratio_difference
 from inkcast.evaluation.metrics import cross_similarity, self_similarity
 from inkcast.evaluation.suites import Commission, Seen
 
@@ -22,15 +22,24 @@ def clustered(values: Sequence[float], clusters: Sequence[str], weights: Sequenc
 
     Pictures of one identity are not independent (Davison & Hinkley 1997, section 3.8). `count` is of pictures.
     """
-    sums: dict[str, list[float]] = {}
-    count = 0
-    for k, (value, cluster) in enumerate(zip(values, clusters, strict=True)):
-        weight = 1.0 if weights is None else weights[k]
-        if not math.isnan(value) and weight > 0:
-            total = sums.setdefault(cluster, [0.0, 0.0])
-            total[0], total[1], count = total[0] + value * weight, total[1] + weight, count + 1
+    weighed = [1.0] * len(values) if weights is None else weights
+    sums = _sums(values, clusters, weighed)
     means = bootstrap([a / b for a, b in sums.values()], [b for _, b in sums.values()])
-    return Estimate(means.mean, means.low, means.high, count)
+    return Estimate(means.mean, means.low, means.high, sum(map(_asked, values, weighed)))
+
+
+def _sums(values: Sequence[float], clusters: Sequence[str], weights: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """By cluster the sums of weighed values and of weights, over what was asked."""
+    sums: dict[str, tuple[float, float]] = {}
+    for value, cluster, weight in zip(values, clusters, weights, strict=True):
+        if _asked(value, weight):
+            over, under = sums.get(cluster, (0.0, 0.0))
+            sums[cluster] = over + value * weight, under + weight
+    return sums
+
+
+def _asked(value: float, weight: float) -> bool:
+    return not math.isnan(value) and weight > 0
 
 
 def sections(commissions: Sequence[Commission]) -> dict[str, list[int]]:
@@ -60,18 +69,33 @@ def estimates(commissions: Sequence[Commission], seen: Sequence[Seen]) -> dict[s
 
 
 def differences(commissions: Sequence[Commission], seen: Sequence[Seen], plain: Sequence[Seen]) -> dict[str, Estimate]:
-    """What the engine adds to words alone, by metric: the mean difference of pictures with equal prompt and seed."""
-    pairs = [
-        Seen({name: one.scores[name] - other.scores[name] for name in one.scores if name in other.scores})
-        for one, other in zip(seen, plain, strict=True)
+    """What the engine adds to words alone, by metric: the mean difference of pictures with equal prompt and seed; of
+    shares of a count of their own the difference of both means. Those that no picture was asked about are left out."""
+    clusters = [one.cluster or one.key for one in commissions]
+    known, pairs = metrics_of(plain), list(zip(seen, plain, strict=True))
+    found = {}
+    for name in [name for name in metrics_of(seen) if name in known]:
+        if name in WEIGHTS:
+            estimate = _shares_apart(name, clusters, seen, plain)
+        else:
+            less = [one.scores.get(name, math.nan) - two.scores.get(name, math.nan) for one, two in pairs]
+            estimate = clustered(less, clusters)
+        if estimate.count:
+            found[name] = estimate
+    return found
+
+
+def _shares_apart(name: str, clusters: Sequence[str], seen: Sequence[Seen], plain: Sequence[Seen]) -> Estimate:
+    """The weighted mean less that of words alone; `count` is of pictures in which one of both was asked."""
+    arms = [
+        [(one.scores.get(name, math.nan), one.scores.get(WEIGHTS[name], 0.0)) for one in arm] for arm in (seen, plain)
     ]
-    return {
-        name: clustered(
-            [pair.scores.get(name, math.nan) for pair in pairs], [one.cluster or one.key for one in commissions]
-        )
-        for name in metrics_of(pairs)
-        if name not in WEIGHTS
-    }
+    ours, theirs = (_sums([value for value, _ in arm], clusters, [weight for _, weight in arm]) for arm in arms)
+    kept = list(dict.fromkeys([*ours, *theirs]))
+    nothing = (0.0, 0.0)
+    apart = ratio_difference([ours.get(one, nothing) for one in kept], [theirs.get(one, nothing) for one in kept])
+    count = sum(_asked(*one) or _asked(*two) for one, two in zip(*arms, strict=True))
+    return replace(apart, count=count if apart.count else 0)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,25 @@ def bootstrap(
     means = (x * w)[chosen].sum(1) / w[chosen].sum(1).clip(min=1e-12)
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float((x * w).sum() / max(w.sum(), 1e-12)), float(low), float(high), len(x))
+
+
+def ratio_difference(
+    first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]], draws: int = 2000, seed: int = 0
+) -> Estimate:
+    """The first ratio of sums less the second, with its percentile bootstrap interval, the same cases drawn for both.
+
+    A case is its part of numerator and denominator; draws that leave a denominator empty do not count.
+    """
+    sums = np.asarray([first, second], dtype=np.float64).reshape(2, -1, 2)
+    if not sums[..., 1].any(1).all():
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    chosen = np.random.default_rng(seed).integers(sums.shape[1], size=(draws, sums.shape[1]))
+    known, drawn = (ratios[0] - ratios[1] for ratios in (_ratios(sums.sum(1)), _ratios(sums[:, chosen].sum(2))))
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Estimate(float(known), float(low), float(high), sums.shape[1])
+
+
+def _ratios(sums: Float[np.ndarray, "*any 2"]) -> Float[np.ndarray, "*any"]:
+    """NaN over an empty denominator."""
+    over, under = sums[..., 0], sums[..., 1]
+    return np.divide(over, under, out=np.full_like(over, np.nan), where=under > 0)

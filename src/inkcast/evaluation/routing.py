@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,22 @@ class RoutingCase:
     def panel(self) -> PanelPrompt:
         members = tuple(Member(CharacterId(f"member-{k}"), look.kind, look.kind) for k, look in enumerate(self.looks))
         return PanelPrompt((self.words,), members)
+
+
+@dataclass(frozen=True)
+class Iou:
+    """Of one subject in one layer's map at one noise level; `pixels` is the layer's resolution."""
+
+    layer: Layer
+    pixels: int
+    timestep: int
+    render: int
+    subject: int
+    value: float
+
+    @property
+    def place(self) -> tuple[Layer, int, int, int]:
+        return self.layer, self.timestep, self.render, self.subject
 
 
 @dataclass(frozen=True)
@@ -135,9 +151,19 @@ def measure_routing(
     at: Sequence[int],
     progress: Callable[[int], None] = lambda done: None,
 ) -> Routing:
+    """`read_ious` of each layer and noise level together. Raises as `read_ious`."""
+    return routing_of(read_ious(base, engine, cases, at, progress))
+
+
+def read_ious(
+    base: Backbone,
+    engine: Engine,
+    cases: Sequence[RoutingCase],
+    at: Sequence[int],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Iou]:
     """Each case at each timestep. Raises `EngineError` for an engine that routes nothing."""
-    rows: list[tuple[Layer, int, str, float]] = []
-    pixels: dict[Layer, int] = {}
+    rows: list[Iou] = []
     latent = base.side // base.vae_scale_factor
     for number, case in enumerate(cases):
         people = [character_of(look, k) for k, look in enumerate(case.looks)]
@@ -147,23 +173,38 @@ def measure_routing(
             prompt = conditioning.prompt
             for timestep in at:
                 maps = traced(base, conditioning.positive, case, prompt.pooled, prompt.positive, timestep)
-                pixels |= {layer: routing.shape[-1] for layer, routing in maps.items()}
                 ious = layer_ious(maps, case.masks, (latent, latent))
-                rows += [(layer, timestep, str(number), iou) for layer, own in ious.items() for iou in own]
+                rows += [
+                    Iou(layer, maps[layer].shape[-1], timestep, number, subject, iou)
+                    for layer, own in ious.items()
+                    for subject, iou in enumerate(own)
+                ]
         progress(number + 1)
     if not rows:
         raise EngineError(f"{engine.name} routes nothing: measure any-story with its router on")
-    finest = {layer for layer, count in pixels.items() if count == max(pixels.values())}
+    return rows
 
-    def over(keep: Callable[[Layer, int], bool]) -> Estimate:
-        kept = [row for row in rows if keep(row[0], row[1])]
-        return clustered([row[3] for row in kept], [row[2] for row in kept])
 
+def routing_of(ious: Sequence[Iou]) -> Routing:
+    """Means over subjects, with intervals over renders."""
+    finest = max(one.pixels for one in ious)
+    finer = [one for one in ious if one.pixels == finest]
+    layers, steps = dict.fromkeys(one.layer for one in ious), dict.fromkeys(one.timestep for one in ious)
     return Routing(
-        over(lambda layer, _: layer in finest),
-        {layer: over(lambda other, _, own=layer: other == own) for layer in pixels},  # type: ignore[misc]
-        {step: over(lambda layer, other, own=step: layer in finest and other == own) for step in at},  # type: ignore[misc]
+        _mean(finer),
+        {layer: _mean([one for one in ious if one.layer == layer]) for layer in layers},
+        {step: _mean([one for one in finer if one.timestep == step]) for step in steps},
     )
+
+
+def _mean(ious: Sequence[Iou]) -> Estimate:
+    return clustered([one.value for one in ious], [str(one.render) for one in ious])
+
+
+def apart(ious: Sequence[Iou], others: Sequence[Iou]) -> list[Iou]:
+    """Each subject's IoU less the one that the others have of it, in the same layer at the same noise level."""
+    known = {one.place: one.value for one in others}
+    return [replace(one, value=one.value - known[one.place]) for one in ious if one.place in known]
 
 
 def write_routing(out: Path, found: Routing, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:

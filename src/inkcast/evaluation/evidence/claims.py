@@ -160,6 +160,7 @@ CLAIMS: tuple[Claim, ...] = (
             _any_story("router on, one figure"),
         ),
         look_alikes,
+        against="router on",
     ),
     Claim(
         "any-story-routes",

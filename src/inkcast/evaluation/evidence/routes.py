@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +18,17 @@ from inkcast.evaluation.evidence.pages import page
 from inkcast.evaluation.evidence.painters import ready
 from inkcast.evaluation.figures import bars, picture_address
 from inkcast.evaluation.report import image
-from inkcast.evaluation.routing import Routing, RoutingCase, measure_routing, routing_cases, timesteps, traced
+from inkcast.evaluation.routing import (
+    Iou,
+    Routing,
+    RoutingCase,
+    apart,
+    read_ious,
+    routing_cases,
+    routing_of,
+    timesteps,
+    traced,
+)
 from inkcast.evaluation.suites import STYLE
 from inkcast.evaluation.toon_looks import character_of
 from inkcast.events import Progress, Report, unheard
@@ -32,22 +43,23 @@ LEVELS = 5
 def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) -> Outcome:
     """Into the folder `out`: report.html and figure.png, per arm a block of subjects (down) by noise levels."""
     cases, at = routing_cases(lab.count, lab.seed, lab.base.side), timesteps(LEVELS)
-    rows: list[Row] = []
+    read: dict[str, list[Iou]] = {}
     pictures: list[Image.Image] = []
     for arm in ready(claim, lab):
         engine = arm.make(lab, arm.weights(lab))
-        found = measure_routing(
+        read[arm.name] = read_ious(
             lab.base,
             engine,
             cases,
             at,
             lambda done, name=arm.name: report(Progress(name, done, len(cases))),  # type: ignore[misc]
         )
-        rows += _rows(arm.name, found)
         pictures.append(_maps(lab, engine, cases[0], at))
     lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
     if not pictures:
         return Outcome((), lacking)
+    rows = [row for name, ious in read.items() for row in _rows(name, routing_of(ious))]
+    rows += compared(claim, read)
     figure = _stacked(pictures)
     save_png(figure, out / "figure.png")
     finer = {row.arm: row.value for row in rows if row.section == "finer layers"}
@@ -58,11 +70,18 @@ def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) 
     return Outcome(tuple(rows), lacking)
 
 
-def _rows(arm: str, found: Routing) -> list[Row]:
+def compared(claim: Claim, read: Mapping[str, Sequence[Iou]]) -> list[Row]:
+    """Each arm less the one they are held against, render by render."""
+    base = claim.against if claim.against in read else list(read)[-1]
+    found = [(arm, apart(ious, read[base])) for arm, ious in read.items() if arm != base]
+    return [row for arm, less in found if less for row in _rows(arm, routing_of(less), f", less {base}")]
+
+
+def _rows(arm: str, found: Routing, less: str = "") -> list[Row]:
     return [
-        Row("finer layers", arm, "routing IoU", found.finer),
-        *(Row(f"finer layers, t = {step}", arm, "routing IoU", one) for step, one in found.steps.items()),
-        *(Row(layer, arm, "routing IoU", one) for layer, one in found.layers.items()),
+        Row(f"finer layers{less}", arm, "routing IoU", found.finer),
+        *(Row(f"finer layers, t = {step}{less}", arm, "routing IoU", one) for step, one in found.steps.items()),
+        *(Row(f"{layer}{less}", arm, "routing IoU", one) for layer, one in found.layers.items()),
     ]
 
 
