@@ -116,7 +116,7 @@ def test_the_recipes_are_at_the_papers_sizes() -> None:
     assert (one.batch, one.optimizer.learning_rate, first.drop_subjects, second.route_weight) == (64, 1e-4, 0.1, 0.1)
 
 
-def test_samples_are_the_middle_square_with_its_subjects(folder: Path) -> None:
+def test_samples_are_the_square_around_their_subjects(folder: Path) -> None:
     words = tiny.tokenizer()
     pairs = Pairs(folder, (words, words), 32, (4, 4, 4), most=2, drop_text=0.0, drop_subjects=0.5, seed=1)
     drops = 0
@@ -137,6 +137,34 @@ def test_samples_are_the_middle_square_with_its_subjects(folder: Path) -> None:
         pairs[0]["tokens"].tolist()
         != Pairs(folder, (words, words), 32, (4, 4, 4), 2, 1.0, 0.5, 1)[0]["tokens"].tolist()
     )
+
+
+def test_who_is_outside_of_the_square_is_not_present(folder: Path) -> None:
+    for side, (x0, x1) in enumerate(((0, 18), (100, 120))):
+        mask = Image.new("L", (120, 80))
+        mask.paste(255, (x0, 10, x1, 70))
+        for number in range(2):
+            mask.save(folder / f"{number}-{side}.png")
+    words = tiny.tokenizer()
+    pairs = Pairs(folder, (words, words), 32, (4, 4, 4), most=2, drop_text=0.0, drop_subjects=0.5, seed=1)
+    for index in range(4):
+        sample = pairs[index]
+        assert sample["time_ids"].tolist() == [80, 120, 0, 16, 32, 32]  # around the broader one
+        assert sample["present"].tolist() == [True, False]
+        assert sample["masks"].sum(dim=(1, 2)).tolist() == [8 * 24, 0]
+        assert sample["references"][0, 2, 8, 8] > sample["references"][0, 0, 8, 8]  # and the blue one's reference
+        assert sample["references"][1].min() == 1
+        assert not sample["reference_masks"][1].any()
+
+
+def test_lines_of_a_manifest_end_where_lines_of_json_do(folder: Path) -> None:
+    """Not at the other marks that end lines of text; blank ones are none."""
+    path = folder / "pairs.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"a girl", "a\u2028gi\u0085rl".encode()).replace(b"\n", b"\r\n\r\n"))
+    assert [pair.caption for pair in read_manifest(folder)] == ["a\u2028gi\u0085rl and a boy"] * 2
+    path.write_text("\n")
+    with pytest.raises(TrainingError, match="is empty"):
+        read_manifest(folder)
 
 
 def test_manifests_that_are_none_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -128,6 +128,27 @@ def test_forced_gates_are_the_true_masks_and_teach_the_router_alone(stage: Any) 
         assert not gates[:, :subjects][smaller == 0].any()
 
 
+@pytest.mark.parametrize("gates", ["masks", "open"])
+def test_either_stage_bears_pictures_that_show_nobody(stage: Any, gates: str) -> None:
+    """Every part gets its gradient all the same, which processes wait for; it is zero where references are read."""
+    first = build_objective(stage(1, gates=gates), torch.device("cpu"))
+    assert isinstance(first, AnyStoryTraining)
+    first.export(Path(stage(2).parameters["encoders"]))
+    second = build_objective(stage(2), torch.device("cpu"))
+    for made in (first, second):
+        batch = default_collate([made.source[index] for index in range(2)])
+        batch |= {name: torch.zeros_like(batch[name]) for name in ("present", "masks", "reference_masks")}
+        batch["references"] = torch.ones_like(batch["references"])
+        losses = made.module(batch)
+        losses["loss"].backward()
+        gradients = [p.grad for p in made.module.parameters() if p.requires_grad]
+        assert all(gradient is not None and bool(torch.isfinite(gradient).all()) for gradient in gradients)
+        assert bool(torch.isfinite(losses["loss"]))
+    reading = [p.grad for p in first.parts.reference_net.parameters() if p.grad is not None]
+    assert reading
+    assert not any(bool(gradient.any()) for gradient in reading)
+
+
 def test_either_stage_goes_on_from_an_export(stage: Any, tmp_path: Path) -> None:
     train(stage(1, subject_scale=0.5, reference_strength=2.0))
     shipped = train(stage(2)) / "export"

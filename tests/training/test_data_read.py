@@ -127,20 +127,20 @@ def test_people_come_with_masks_references_faces_and_poses(people: Path) -> None
     sample = source.sample(0)
     tensors = sample.tensors()
     assert tensors["tokens"].tolist() == tensors["tokens_2"].tolist()
-    assert tensors["time_ids"].tolist() == [32, 80, 0, 21, 32, 32]  # the square lies between the outer two
+    assert tensors["time_ids"].tolist() == [32, 80, 0, 48, 32, 32]  # no two fit: the square is around the largest
     assert sample.present.tolist() == [True, False, False]  # who is outside of it is not there
-    assert np.array_equal(sample.masks[0].numpy() > 0, mask_of((30, 2, 40, 20), (80, 32))[:, 21:53] > 0)
-    assert tensors["face_embeds"][0].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert np.array_equal(sample.masks[0].numpy() > 0, mask_of((60, 2, 72, 30), (80, 32))[:, 48:80] > 0)
+    assert tensors["face_embeds"][0].tolist() == [0, 0, 1, 0, 0, 0, 0, 0]
     assert tensors["face_present"].tolist() == [True, False, False]
     assert tensors["faces"].shape == (3, 3, 16, 16)
     meta = source.shards[0].meta
     assert isinstance(meta, PeopleSample)
-    (middle,) = (person.face for person in meta.people if person.face and person.face.points[0][0] in range(30, 40))
+    (right,) = (person.face for person in meta.people if person.face and person.face.points[0][0] in range(60, 72))
     assert tensors["shown_present"].tolist() == [True, False, False]
     assert tensors["shown_embeds"][0].tolist() == tensors["face_embeds"][0].tolist()
-    assert tensors["shown_points"][0].tolist() == [[x - 21, y] for x, y in middle.points]
+    assert tensors["shown_points"][0].tolist() == [[x - 48, y] for x, y in right.points]
     x, y, seen = tensors["skeletons"][0, 0].tolist()
-    assert (x, y, seen) == (pytest.approx((35 - 21) / 32), pytest.approx(2 / 32), 1)
+    assert (x, y, seen) == (pytest.approx((66 - 48) / 32), pytest.approx(2 / 32), 1)
     assert tensors["pose"].amax() > 0.5
     with pytest.raises(TrainingError, match="8 values but this objective reads 512"):
         open_shards(people, [Letters()], replace(READING, face_dim=512)).sample(0)
@@ -249,6 +249,44 @@ def test_the_square_follows_the_subjects() -> None:
     assert not moved[1:].any()
 
 
+@pytest.mark.parametrize(
+    ("columns", "left"),
+    [
+        ([(2, 10), (80, 92)], 60),  # the larger
+        ([(8, 24), (86, 98)], 0),
+        ([(0, 12), (30, 42), (44, 56)], 23),  # two fit together; the square does not lean towards the third
+        ([(0, 60), (70, 80)], 55),  # one fits
+        ([(0, 100)], 30),  # nobody fits
+        ([(0, 4), (30, 34), (96, 100)], 0),
+    ],
+)
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_square_is_around_as_many_as_fit(columns: list[tuple[int, int]], left: int, upright: bool) -> None:
+    masks = [mask_of((x0, 5, x1, 30), (100, 40)) > 0 for x0, x1 in columns]
+    if upright:
+        masks = [mask.T for mask in masks]
+    square = square_around(masks[0].shape, masks, 40)
+    assert (square.left, square.top)[:: -1 if upright else 1] == (left, 0)
+    assert any(square.seen(Image.fromarray(mask.astype(np.uint8) * 255)) is not None for mask in masks)
+
+
+def test_a_subject_in_two_parts_is_not_missed_between_them() -> None:
+    parts = mask_of((0, 5, 4, 30), (100, 40)) | mask_of((90, 5, 100, 30), (100, 40)) > 0
+    square = square_around(parts.shape, [parts], 80)
+    assert (square.top, square.left) == (0, 120)
+    assert square_around(parts.shape, [np.zeros_like(parts)], 40).left == 30
+
+
+def test_people_at_the_ends_of_a_wide_picture_leave_somebody_in_the_square(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png", painted(1, [(0, 2, 8, 30), (52, 2, 64, 30)], (64, 32)))
+    build(read_source(tmp_path / "in", "people"), "people", tmp_path / "out", toolbox=BlockTools())
+    source = open_shards(tmp_path / "out", [Letters()], READING)
+    for index in range(4):
+        sample = source.sample(index)
+        assert sample.present.tolist() == [True, False]
+        assert sample.masks.sum(dim=(1, 2)).tolist() == [12 * 28, 0]
+
+
 def test_a_manifest_s_lines_become_items(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text(
@@ -271,6 +309,17 @@ def test_a_manifest_s_lines_become_items(tmp_path: Path) -> None:
     assert "views" in reasons[1]
     assert len(reasons) == 3
     assert [item.key for item in (cup, *bad)] == [f"{n:09d}" for n in range(4)]
+
+
+def test_lines_of_a_manifest_end_where_lines_of_json_do(tmp_path: Path) -> None:
+    """Not at the other marks that end lines of text."""
+    path = tmp_path / "data.jsonl"
+    lines = [f'{{"picture": "{name}.png", "caption": "one\u2028two\u0085three"}}' for name in "ab"]
+    path.write_bytes("\r\n".join([*lines, "", "{"]).encode())
+    *read, bad = read_source(path, "people")
+    assert [item.caption for item in read if isinstance(item, PeopleItem)] == ["one\u2028two\u0085three"] * 2
+    assert isinstance(bad, UnreadItem)
+    assert bad.source.endswith("line 4")
 
 
 def test_tables_are_read(tmp_path: Path) -> None:

@@ -289,6 +289,20 @@ def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path,
     assert (adapter.rank, facts.head_dim, facts.options.lora_scale) == (2, 8, 1.0)
 
 
+@pytest.mark.parametrize("form", ["paper", "published"])
+def test_pictures_that_show_nobody_are_borne(recipes: Any, form: str) -> None:
+    objective: StoryMakerTraining = build_objective(recipes("story-maker", attention_form=form), CPU)  # type: ignore
+    batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
+    nobody = ("present", "masks", "reference_masks", "face_present", "shown_present")
+    terms = objective.module(batch | {name: torch.zeros_like(batch[name]) for name in nobody})
+    terms["loss"].backward()
+    assert float(terms["identity"].detach()) == 0
+    assert all(bool(torch.isfinite(term.detach())) for term in terms.values())
+    gradients = [p.grad for p in objective.adapter.parameters() if p.grad is not None]
+    assert gradients
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
 def test_the_identity_loss_looks_at_little_noised_faces_only(recipes: Any) -> None:
     objective: StoryMakerTraining = build_objective(recipes("story-maker", id_steps=250), CPU)  # type: ignore
     index = next(n for n in range(20) if objective.source[n]["shown_present"].any())

@@ -27,6 +27,7 @@ from inkcast.images import load_reference, open_picture
 from inkcast.toon.base import TRAIN_STEPS
 from inkcast.training.objective import Sample, generator
 from inkcast.training.recipe import Table
+from inkcast.training.square import Square, square_around
 from inkcast.training.toon_unet import order
 from inkcast.vision.crops import on_white
 from inkcast.vision.cutout import subject_mask
@@ -54,11 +55,13 @@ def read_manifest(folder: Path) -> tuple[PairLine, ...]:
     """Raises `TrainingError` naming the first line that is none."""
     path = folder / MANIFEST
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"no training pictures in {shown(folder)}: write {MANIFEST} there") from error
     pairs = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             pair = PairLine.model_validate_json(line)
         except ValidationError as error:
@@ -70,27 +73,6 @@ def read_manifest(folder: Path) -> tuple[PairLine, ...]:
     if not pairs:
         raise TrainingError(f"{shown(path)} is empty: write one JSON object a line")
     return tuple(pairs)
-
-
-@dataclass(frozen=True)
-class Square:
-    """The square in the middle of a picture, scaled: original size, and where the square begins in the scaled one."""
-
-    size: tuple[int, int]
-    scaled: tuple[int, int]
-    top: int
-    left: int
-    side: int
-
-    def cut(self, image: Image.Image, how: Image.Resampling) -> np.ndarray:
-        resized = image.resize((self.scaled[1], self.scaled[0]), how)
-        return np.array(resized)[self.top : self.top + self.side, self.left : self.left + self.side]
-
-
-def middle_square(image: Image.Image, side: int) -> Square:
-    scale = side / min(image.size)
-    width, height = (max(side, round(length * scale)) for length in image.size)
-    return Square((image.height, image.width), (height, width), (height - side) // 2, (width - side) // 2, side)
 
 
 @dataclass(frozen=True)
@@ -116,8 +98,9 @@ class Pairs:
         line = self.lines[int(order(self.seed, index // count, count)[index % count])]
         rng = generator(self.seed, "pairs", index)
         image = open_picture(self.folder / line.picture).convert("RGB")
-        square = middle_square(image, self.side)
         chosen = [line.subjects[n] for n in rng.permutation(len(line.subjects))[: self.most]]
+        masks = [open_picture(self.folder / subject.mask).convert("L").resize(image.size) for subject in chosen]
+        square = square_around((image.height, image.width), [np.asarray(mask) >= 128 for mask in masks], self.side)
         text = "" if rng.random() < self.drop_text else line.caption
         first, second = (self._tokens(tokenizer, text) for tokenizer in self.tokenizers)
         place = [*square.size, square.top, square.left, self.side, self.side]
@@ -129,8 +112,7 @@ class Pairs:
             "tokens": first,
             "tokens_2": second,
             "time_ids": torch.tensor([float(x) for x in place]),
-            **self._subjects(chosen, square, rng),
-            "present": torch.arange(self.most) < len(chosen),
+            **self._subjects(chosen, masks, square, rng),
             "drop": torch.tensor(bool(rng.random() < self.drop_subjects)),
         }
 
@@ -139,19 +121,26 @@ class Pairs:
         ids = tokenizer(text, padding="max_length", max_length=length, truncation=True).input_ids
         return torch.tensor(ids)
 
-    def _subjects(self, chosen: Sequence[SubjectLine], square: Square, rng: np.random.Generator) -> Sample:
+    def _subjects(
+        self, chosen: Sequence[SubjectLine], instances: Sequence[Image.Image], square: Square, rng: np.random.Generator
+    ) -> Sample:
+        """Who is not in the square is not present."""
         side = self.side // 2
         pictures = np.full((self.most, side, side, 3), 255, np.uint8)
         cuts, masks = (np.zeros((self.most, s, s), np.float32) for s in (side, self.side))
-        for place, subject in enumerate(chosen):
+        place = 0
+        for subject, instance in zip(chosen, instances, strict=True):
             reference = subject.references[int(rng.integers(len(subject.references)))]
-            pictures[place], cuts[place] = self._reference(reference, side)
-            instance = open_picture(self.folder / subject.mask).convert("L")
-            masks[place] = square.cut(instance, Image.Resampling.BILINEAR) >= 128
+            mask = square.seen(instance)
+            if mask is not None:
+                pictures[place], cuts[place] = self._reference(reference, side)
+                masks[place] = mask
+                place += 1
         return {
             "references": torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
             "reference_masks": torch.from_numpy(cuts),
             "masks": torch.from_numpy(masks),
+            "present": torch.arange(self.most) < place,
         }
 
     def _reference(

@@ -25,14 +25,13 @@ from inkcast.training.data.augment import Augmentation, Cut, cut_from, squared
 from inkcast.training.data.schema import Face, PeopleSample, SubjectSample
 from inkcast.training.data.shards import Shards, Stored
 from inkcast.training.objective import Sample, generator
-from inkcast.training.pairs import Square
+from inkcast.training.square import Square, square_around
 from inkcast.training.toon_unet import order
 from inkcast.vision.alignment import align_face
 from inkcast.vision.pose import pose_map
 
 Showing = tuple[Float[np.ndarray, "5 2"], Float[np.ndarray, " d"]]
 """A face in a picture: its five points in px, and its embedding."""
-FEWEST = 0.002  # the share of the square that a subject must cover to be there
 
 
 @dataclass(frozen=True)
@@ -217,20 +216,6 @@ class ShardSource:
         return align_face(picture, points, self.reading.face_side, self.reading.face_zoom), vector
 
 
-def square_around(shape: tuple[int, ...], instances: Sequence[Bool[np.ndarray, "h w"]], side: int) -> Square:
-    """The largest square of a picture, scaled to `side`, moved along the longer side to where the subjects are."""
-    height, width = shape[0], shape[1]
-    scale = side / min(height, width)
-    tall, wide = (max(side, round(length * scale)) for length in (height, width))
-    anybody = np.any(list(instances), axis=0)
-    rows, columns = np.flatnonzero(anybody.any(1)), np.flatnonzero(anybody.any(0))
-    top, left = (
-        int(np.clip(round((found[0] + found[-1] + 1) / 2 * scale - side / 2), 0, length - side))
-        for found, length in ((rows, tall), (columns, wide))
-    )
-    return Square((height, width), (tall, wide), top, left, side)
-
-
 def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, Any]:
     """The subjects as tensors with room for `most`; who is not in the square is not present."""
     most, half, side = read.most, read.side // 2, read.side
@@ -243,8 +228,8 @@ def padded(given: Sequence[Given], square: Square, read: Reading) -> dict[str, A
     place = 0
     for one in given:
         image = Image.fromarray(one.instance.astype(np.uint8) * 255)
-        mask = square.cut(image, Image.Resampling.BILINEAR) >= 128
-        if mask.mean() < FEWEST:
+        mask = square.seen(image)
+        if mask is None:
             continue
         pictures[place], cuts[place] = one.reference.picture, one.reference.mask
         masks[place], present[place] = mask, True

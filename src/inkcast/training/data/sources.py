@@ -167,7 +167,7 @@ def _people_tree(root: Path) -> Iterator[Item]:
 
 
 def _jsonl(text: str, source: Path, kind: Kind, inside: Inside) -> Iterator[Item]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             where = f"{source}, line {number}"
             try:
