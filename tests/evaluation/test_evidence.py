@@ -131,6 +131,9 @@ def test_an_engine_is_held_against_words_alone(
     lab: Lab, eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped and gone on with; the difference is that of pictures of one prompt and seed, by hand from the lines."""
+    two = claim_named("obedience-two")
+    assert (two.sized(replace(lab, count=0)).count, two.against) == (500, claim_named("obedience").against)
+    assert all(len(case.cast) == 2 for case in two.cases(lab).values())
     claim = claim_named("obedience")
     assert claim.sized(replace(lab, count=0)).count == 500
     many, out = replace(lab, count=8), tmp_path / "out"

@@ -72,6 +72,11 @@ def single_cases(lab: Lab) -> Mapping[str, LookCase]:
     return {f"1/{k}": case for k, case in enumerate(look_cases(lab.count, 1, lab.seed))}
 
 
+def pair_cases(lab: Lab) -> Mapping[str, LookCase]:
+    """Two characters each, as the suite `toon` draws them."""
+    return {f"2/{k}": case for k, case in enumerate(look_cases(lab.count, 2, lab.seed))}
+
+
 def _look(rng: np.random.Generator, kind: str, skin: str) -> Look:
     """Somebody of the kind; of girls and boys one with this skin."""
     while True:
