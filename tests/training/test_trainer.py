@@ -237,6 +237,62 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it_is_kept(toy_recipe: Mak
     assert checkpoints.existing(toy_recipe().folder)[-1].name == "step-00000005"
 
 
+def stop_at(step: int) -> Callable[[Run], None]:
+    """SIGTERM within an update, as `Run.update` ends."""
+    update = Run.update
+
+    def stopped(run: Run, *arguments: Any) -> None:
+        update(run, *arguments)
+        if run.progress.updates == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return stopped
+
+
+@pytest.mark.parametrize("parameters", [{"broken": 10 * 8 + 3}, {"steep": 10 * 8 + 3}])
+@pytest.mark.parametrize(
+    ("every", "minutes", "stop", "kept"),
+    [(3, 0, None, 9), (0, 1e-9, None, 10), (5, 0, 11, 10), (5, 0, None, 10)],
+    ids=["by steps", "by the clock", "at SIGTERM", "at the end"],
+)
+def test_weights_behind_such_a_loss_are_never_kept(
+    toy_recipe: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, int],
+    every: int,
+    minutes: float,
+    stop: int | None,
+    kept: int,
+) -> None:
+    """The log is due after the checkpoint; update 11 is `broken` in its loss, or `steep`: in its gradient alone."""
+    target = tmp_path / "weights"
+    train(toy_recipe("before", steps=2, export=target))
+    if stop is not None:
+        monkeypatch.setattr(Run, "update", stop_at(stop))
+    recipe = toy_recipe(
+        parameters=parameters,
+        log_every=1000,
+        export=target,
+        checkpoints={"every": every, "minutes": minutes},
+    )
+    with pytest.raises(TrainingError, match=r"the (loss|gradient norm) is nan at update 1[12]: resume with a lower"):
+        train(recipe)
+    assert checkpoints.existing(recipe.folder)[-1].name == f"step-{kept:08d}"
+    assert json.loads((recipe.folder / "export" / "export.json").read_text())["step"] == kept
+    assert json.loads((target / "export.json").read_text())["step"] == 2
+
+
+def test_a_scaled_loss_may_overflow_now_and_then(toy_recipe: Make) -> None:
+    """fp16 leaves such an update out: its gradient is no number, its loss is."""
+    run = Run(toy_recipe(), resume=False, report=lambda fraction, line: None)
+    window = Window(updates=1, sums={"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(float("inf"))})
+    with pytest.raises(TrainingError, match="the gradient norm is inf"):
+        run.agree(window)
+    run.recipe = run.recipe.model_copy(update={"precision": "fp16"})
+    run.agree(window)
+
+
 def test_the_clock_anneals(toy_recipe: Make) -> None:
     started = time.monotonic()
     run = train(toy_recipe(steps=0, max_minutes=0.01, schedule={"decay": "linear"}))

@@ -16,11 +16,12 @@ from inkcast.training.trainer import train
 
 
 class Parameters(Table):
-    """`dropout` makes the loss depend on chance inside the model; `broken` is the update whose loss is no number.
-    `data` is named but not read."""
+    """`dropout` makes the loss depend on chance inside the model; `broken` is the sample whose loss is no number,
+    `steep` the one with a loss that has no gradient. `data` is named but not read."""
 
     dropout: float = 0.0
     broken: int = -1
+    steep: int = -1
     data: Path | None = None
 
 
@@ -37,15 +38,19 @@ class Points:
 
 
 class Regression(nn.Module):
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, steep: int = -1) -> None:
         super().__init__()
+        self.steep = steep
         self.layers = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
         self.frozen = nn.Linear(1, 1).requires_grad_(False)
         self.seen: list[int] = []
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         self.seen += batch["index"].tolist()
-        loss = (self.layers(batch["x"])[:, 0].float() - batch["y"]).square().mean()
+        y = self.layers(batch["x"])[:, 0].float()
+        loss = (y - batch["y"]).square().mean()
+        if self.steep in batch["index"]:
+            loss = loss + (y - y.detach()).square().sum().sqrt()  # the root of zero
         return {"loss": loss, "first": batch["index"].float().min()}
 
 
@@ -64,7 +69,7 @@ class Toy:
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Toy:
-    return Toy(Regression(parameters.dropout), Points(recipe.seed, parameters.broken))
+    return Toy(Regression(parameters.dropout, parameters.steep), Points(recipe.seed, parameters.broken))
 
 
 def register() -> None:

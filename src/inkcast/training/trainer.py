@@ -149,9 +149,9 @@ class Run:
                     if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
                         self.show()
                     if self.agreed(self.checkpoint_due()):
-                        self.checkpoint()
+                        self.checkpoint(window)
             if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
-                self.checkpoint()
+                self.checkpoint(window)
             elif self.agreed(self.lags()):
                 self.export()
         if done(self.recipe, self.progress) >= 1.0:
@@ -188,15 +188,24 @@ class Run:
             self.average.update(self.progress.updates)
         self.progress.seconds += time.monotonic() - started
 
-    def log(self, window: Window) -> None:
-        """Appends a line to the log; a loss that is no number ends the run before it is checkpointed."""
+    def agree(self, window: Window) -> None:
+        """Makes the window's sums the mean of all processes'; a loss or a gradient that is no number ends the run.
+
+        To be asked before every line of the log and every checkpoint: weights behind such a loss are not kept.
+        """
         window.sums = self.accelerator.reduce(window.sums, "mean")
+        # gradients of scaled fp16 losses overflow now and then, and such an update is left out
+        for name in ("loss",) if self.recipe.precision == "fp16" else ("loss", "gradient_norm"):
+            if name in window.sums and not math.isfinite(value := float(window.sums[name])):
+                raise TrainingError(
+                    f"the {name.replace('_', ' ')} is {value} at update {self.progress.updates}: resume with a lower "
+                    "optimizer.learning_rate or precision=no"
+                )
+
+    def log(self, window: Window) -> None:
+        """Appends a line to the log."""
+        self.agree(window)
         line = window.line(self.progress, self.recipe.batch)
-        if not math.isfinite(line["loss"]):
-            raise TrainingError(
-                f"the loss is {line['loss']} at update {self.progress.updates}: resume with a lower "
-                "optimizer.learning_rate or precision=no"
-            )
         line["learning_rate"] = self.prepared.param_groups[0]["lr"]
         if self.accelerator.is_main_process:
             with (self.folder / LOG).open("a") as log:
@@ -238,8 +247,9 @@ class Run:
         by_step = bool(every) and self.progress.updates % every == 0
         return by_step or (bool(minutes) and self.progress.seconds - self.saved_at >= 60 * minutes)
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, window: Window) -> None:
         """Saves the state, then exports the averaged weights."""
+        self.agree(window)
         checkpoints.save(self.folder, self.state, self.progress, self.recipe.checkpoints.keep)
         self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
         self.export()
