@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -160,6 +160,44 @@ def test_a_killed_build_goes_on_and_ends_the_same(tree: Path, tmp_path: Path) ->
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
+def test_building_again_mends_what_is_missing_or_cut(tree: Path, tmp_path: Path) -> None:
+    items, out, done = read_source(tree, "subjects"), tmp_path / "out", list[int]()
+
+    def noting(jobs: Iterable[Job]) -> Iterator[Part]:
+        for part in here(jobs):
+            done.append(part.number)
+            yield part
+
+    items += read_source(save(tmp_path / "bare" / "one" / "a.png", painted(0, [])).parents[1], "subjects")
+    index = build(items, "subjects", out, per_shard=1)
+    assert len(index.shards) == 4  # the last part has no sample, and so no shard
+    whole = contents(out)
+    (out / "shard-000000.tar").unlink()
+    (out / "shard-000001.tar").write_bytes(whole["shard-000001.tar"][:700])
+    (out / "shard-000003.json").write_bytes(whole["shard-000003.json"][:20])
+    assert build(items, "subjects", out, per_shard=1, crew=noting) == index
+    assert done == [0, 1, 3]
+    assert contents(out) == whole
+
+
+def test_what_a_killed_build_left_half_written_is_swept(tree: Path, tmp_path: Path) -> None:
+    items, out, mine = read_source(tree, "subjects"), tmp_path / "out", tmp_path / "mine"
+    out.mkdir()
+    (out / ".inkcast-0.json").write_text("{")  # killed before it had a plan
+    build(items, "subjects", out)
+    whole = contents(out)
+    assert not any(name.startswith(".") for name in whole)
+    (out / ".inkcast-1.tar").write_bytes(b"half")
+    build(items, "subjects", out)
+    assert contents(out) == whole
+    mine.mkdir()
+    (mine / ".inkcast-2.tar").write_bytes(b"half")
+    (mine / "note.txt").write_text("mine")
+    with pytest.raises(OutputError, match="no data set"):
+        build(items, "subjects", mine)
+    assert (mine / ".inkcast-2.tar").is_file()
+
+
 def test_another_build_is_not_mixed_in(tree: Path, tmp_path: Path) -> None:
     items, out = read_source(tree, "subjects"), tmp_path / "out"
     build(items, "subjects", out, per_shard=1)
@@ -241,6 +279,33 @@ def test_a_face_file_runs_no_code(tmp_path: Path) -> None:
     index = build(read_source(path, "people"), "people", tmp_path / "out")
     assert (index.samples, index.broken) == (0, 3)
     assert not (tmp_path / "made").exists()
+
+
+def tensor(path: Path) -> None:
+    torch.save(torch.ones(512), path)
+
+
+def zipped(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04 and no more")
+
+
+def headless(path: Path) -> None:
+    path.write_bytes(b"\x93NUMPY\x01\x00\x0b\x00{'descr': (\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("0.bin", tensor), ("0.bin", zipped), ("0.npy", zipped), ("0.npy", headless)]
+)
+def test_what_is_no_face_file_is_set_aside(name: str, make: Callable[[Path], None], tmp_path: Path) -> None:
+    save(tmp_path / "a.png", painted(1, [(2, 6, 12, 30)]))
+    save(tmp_path / "m.png", mask_of((2, 6, 12, 30)))
+    make(tmp_path / name)
+    person = [{"mask": "m.png", "face": name}]
+    lines = [{"picture": "a.png", "people": person}, {"picture": "a.png", "people": [{"mask": "m.png"}]}]
+    (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    index = build(read_source(tmp_path / "data.jsonl", "people"), "people", tmp_path / "out")
+    assert (index.samples, index.broken) == (1, 1)
+    assert "is no face embedding" in read_broken(tmp_path / "out")[0].reason
 
 
 @pytest.mark.parametrize("kind", ["subjects", "people"])

@@ -322,6 +322,28 @@ def test_lines_of_a_manifest_end_where_lines_of_json_do(tmp_path: Path) -> None:
     assert bad.source.endswith("line 4")
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5000], ids=["deep", "long"])
+def test_json_that_cannot_be_held_is_set_aside(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'{{"picture": {value}}}\n{{"picture": "a.png"}}\n')
+    bad, good = read_source(path, "people")
+    assert isinstance(bad, UnreadItem)
+    assert bad.source.endswith("line 1")
+    assert bad.reason
+    assert isinstance(good, PeopleItem)
+    (tmp_path / "data.json").write_text(f'{{"1": {value}}}')
+    with pytest.raises(TrainingError, match="is not JSON"):
+        read_source(tmp_path / "data.json", "people")
+
+
+def test_a_table_whose_quotes_do_not_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('picture,caption\na.png,"two\n' + "b.png,three\n" * 20_000)
+    with pytest.raises(
+        TrainingError, match=r"p.csv' is no table: field larger than .*; see the quotes before line \d+$"
+    ):
+        read_source(tmp_path / "p.csv", "people")
+
+
 def test_tables_are_read(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text(
         "subject,label,origin,picture,frame,caption\nann,girl,video,1.png,0.5,walks\nann,,,2.png,1.5,\nbob,boy,,3.png,,\n"

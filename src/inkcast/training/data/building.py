@@ -1,7 +1,7 @@
 """Building a data set: the plan is cut into parts, each part becomes one shard, wherever it is worked on.
 
 A part's shard and its record appear whole or not at all, and depend on the plan alone. So a build that was killed goes
-on with the parts that lack a record, and ends with the bytes of one that was not.
+on with the parts that lack either, and ends with the bytes of one that was not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from inkcast.errors import OutputError
+from inkcast.errors import OutputError, TrainingError
 from inkcast.events import Progress, Report, unheard
-from inkcast.files import reporting, shown, write_bytes, write_text
+from inkcast.files import TEMPORARY, reporting, shown, write_bytes, write_text
 from inkcast.training.data.items import Item
 from inkcast.training.data.making import make
 from inkcast.training.data.schema import SCHEMA_VERSION, Broken, Index, Kind, Part, Record, ShardLine
@@ -105,7 +105,7 @@ def build(
     overwrite: bool = False,
     report: Report = unheard,
 ) -> Index:
-    """Builds, or goes on building, the data set in `out`; the same call again changes nothing.
+    """Builds, or goes on building, the data set in `out`; the same call again makes what is missing, else nothing.
 
     Raises:
         OutputError: `out` holds something else, or another build (unless `overwrite`).
@@ -120,7 +120,7 @@ def build(
         Job(number, tuple(items[start : start + per_shard]), out, toolbox, encoding)
         for number, start in enumerate(range(0, len(items), per_shard))
     ]
-    waiting = [job for job in jobs if not (out / part_name(job.number)).is_file()]
+    waiting = [job for job in jobs if not is_done(job)]
     done = len(items) - sum(len(job.items) for job in waiting)
     report(Progress("samples", done, len(items)))
     for part in crew(waiting):
@@ -129,25 +129,37 @@ def build(
     return finish(out, plan, len(jobs))
 
 
+def is_done(job: Job) -> bool:
+    """Whether the part's record is there, and its shard as large as that says."""
+    try:
+        part = read_model(Part, job.out / part_name(job.number))
+        return not part.shard or (job.out / part.shard).stat().st_size == part.size
+    except (OSError, TrainingError):
+        return False
+
+
 def claim(out: Path, plan: Plan, *, overwrite: bool) -> None:
     """Makes `out` the plan's folder: new or empty, this plan's already, or another build's that may be replaced."""
     with reporting(out):
         out.mkdir(parents=True, exist_ok=True)
-        there = sorted(out.iterdir())
+        # Left by a build that was killed while it wrote.
+        left = [path for path in out.glob(f"{TEMPORARY}*") if path.is_file()]
+        there = sorted(set(out.iterdir()) - set(left))
     path = out / PLAN
     if there and not path.is_file():
         raise OutputError(f"{shown(out)} holds something that is no data set; choose another folder")
-    if there and read_model(Plan, path) == plan:
-        return
-    if there and not overwrite:
+    same = bool(there) and read_model(Plan, path) == plan
+    if there and not same and not overwrite:
         raise OutputError(
             f"{shown(out)} holds another build (other source, tools or options); choose another folder or --overwrite"
         )
+    # The old plan goes last: a folder without one is nobody's, and would be refused.
+    replaced = () if same else (out / INDEX, out / BROKEN, *out.glob("shard-*.tar"), *out.glob("shard-*.json"))
     with reporting(out):
-        # The old plan goes last: a folder without one is nobody's, and would be refused.
-        for old in (out / INDEX, out / BROKEN, *out.glob("shard-*.tar"), *out.glob("shard-*.json")):
+        for old in (*left, *replaced):
             old.unlink(missing_ok=True)
-    write_text(path, plan.model_dump_json())
+    if not same:
+        write_text(path, plan.model_dump_json())
 
 
 def finish(out: Path, plan: Plan, parts: int) -> Index:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,11 @@ def read_face_file(path: Path) -> FaceFile:
         with torch.serialization.safe_globals(_array_types()):
             found = torch.load(path, map_location="cpu", weights_only=True)
         return FaceFile(_vector(found["id"], path), _points(found["kps"], path))
+    except PictureError:
+        raise
     except OSError as error:
         raise PictureError(f"cannot read {shown(path)}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # what numpy and torch raise at other bytes has many names
         raise PictureError(f"{shown(path)} is no face embedding: {' '.join(str(error).split())[:80]}") from error
 
 

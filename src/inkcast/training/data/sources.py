@@ -26,6 +26,10 @@ MASK = ".mask"
 _IS_MASK = re.compile(r"\.mask(-\d+)?$")
 PERSON_COLORS = ((0, 0, 255), (0, 255, 0), (255, 0, 0))
 """StoryMaker's first, second and third person: blue, green, red, as RGB."""
+_NO_JSON = (
+    ValueError,
+    RecursionError,
+)  # also numbers too long and lists too deep to be read; pydantic's are ValueErrors
 
 
 class ViewLine(Known):
@@ -172,7 +176,7 @@ def _jsonl(text: str, source: Path, kind: Kind, inside: Inside) -> Iterator[Item
             where = f"{source}, line {number}"
             try:
                 yield _item(json.loads(line), kind, where, inside)
-            except (json.JSONDecodeError, ValidationError, TrainingError) as error:
+            except (*_NO_JSON, TrainingError) as error:
                 yield _unread(where, error)
 
 
@@ -195,7 +199,13 @@ def _item(entry: Any, kind: Kind, where: str, inside: Inside) -> Item:
 
 def _csv(text: str, source: Path, kind: Kind, inside: Inside) -> Iterator[Item]:
     """Subjects: one picture a row, consecutive rows of one `subject` together. People: masks separated by `;`."""
-    rows = list(csv.DictReader(io.StringIO(text)))
+    reader = csv.DictReader(io.StringIO(text))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise TrainingError(
+            f"{shown(source)} is no table: {error}; see the quotes before line {reader.line_num + 1}"
+        ) from error
     numbered = [(number, {k: v for k, v in row.items() if k and v}) for number, row in enumerate(rows, 2)]
     entries: Iterable[tuple[int, dict[str, Any]]]
     if kind == "subjects":
@@ -226,7 +236,7 @@ def _story_maker(text: str, source: Path, inside: Inside) -> Iterator[Item]:
     """StoryMaker's published layout: number of people -> entries (or one entry) of six values, by position."""
     try:
         table = json.loads(text)
-    except json.JSONDecodeError as error:
+    except _NO_JSON as error:
         raise TrainingError(f"{shown(source)} is not JSON: {error}") from error
     if not isinstance(table, dict):
         raise TrainingError(f"{shown(source)} is not StoryMaker's layout: expected an object of lists")
