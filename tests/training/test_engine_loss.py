@@ -143,3 +143,20 @@ def test_a_picture_without_latents_is_encoded_at_the_step(backbone: Backbone) ->
         module(batch | given)
     found, wanted = (asked["sample"] for asked in backbone.unet.asked)
     torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_pictures_are_encoded_in_the_autoencoder_s_own_precision(backbone: Backbone, precision: torch.dtype) -> None:
+    """Whatever the rest of the step computes in."""
+    seen: list[torch.dtype] = []
+    backbone.vae.encoder.conv_in.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    module = loss_of(backbone, "epsilon", torch.zeros(2, 4, 4, 6))
+    picture = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(2))
+    batch = {name: value for name, value in sample().items() if name != "latents"} | {"picture": picture}
+    with torch.autocast("cpu", precision):
+        assert nn.functional.conv2d(picture, torch.zeros(1, 3, 1, 1)).dtype == precision
+        module(batch)
+    module(batch)
+    assert seen == [torch.float32] * 2
+    given, plain = (asked["sample"] for asked in backbone.unet.asked)
+    assert torch.equal(given, plain)

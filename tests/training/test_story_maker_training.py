@@ -40,7 +40,8 @@ from inkcast.training.schedule import rate
 from inkcast.training.story_maker import Parameters, StoryMakerTraining, find_id_loss
 from inkcast.training.trainer import train
 from inkcast.vision.alignment import TEMPLATE, TEMPLATE_SIDE
-from inkcast.vision.face import ArcFace, InsightFaces
+from inkcast.vision.detector import ToonDetector
+from inkcast.vision.face import ArcFace, InsightFaces, ToonFaces
 from inkcast.vision.onnx_net import OnnxNet
 
 CPU = torch.device("cpu")
@@ -316,6 +317,38 @@ def test_the_identity_loss_looks_at_little_noised_faces_only(recipes: Any) -> No
     ]
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in moved)
     assert all(p.grad is None for p in objective.base.vae.parameters())
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_the_identity_loss_decodes_in_the_autoencoder_s_own_precision(recipes: Any, precision: torch.dtype) -> None:
+    objective: StoryMakerTraining = build_objective(recipes("story-maker"), CPU)  # type: ignore[assignment]
+    index = next(n for n in range(20) if objective.source[n]["shown_present"].any())
+    batch = torch.utils.data.default_collate([objective.source[index]]) | {"drop": torch.tensor([False])}
+    seen: list[torch.dtype] = []
+    objective.base.vae.decoder.conv_in.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    with torch.autocast("cpu", precision):
+        assert objective.base.unet.conv_in(batch["latents"]).dtype == precision
+        identity = objective.module(batch)["identity"]
+    assert seen == [torch.float32]
+    identity.backward()
+    gradients = [p.grad for p in objective.adapter.parameters() if p.grad is not None]
+    assert any(bool(gradient.any()) for gradient in gradients)
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def test_the_identity_loss_has_a_face_encoder_of_its_own(tmp_path: Path) -> None:
+    """What reads faces for the samples stays on the CPU wherever the loss is computed."""
+    save_net(FaceEncoder(), tmp_path / "face")
+    save_net(Detector(), tmp_path / "detector")
+    faces = ToonFaces(ToonDetector(tmp_path / "detector"), tmp_path / "face")
+    picture = np.zeros((1, FaceEncoder.side, FaceEncoder.side, 3), np.uint8)
+    before = faces.embed(picture)
+    parameters = Parameters.model_validate(dict.fromkeys(("data", "base", "image_encoder", "face"), tmp_path))
+    base = SimpleNamespace(device=torch.device("meta"))
+    loss = find_id_loss(parameters, base, SimpleNamespace(faces=faces))  # type: ignore[arg-type]
+    assert loss is not None
+    assert {p.device.type for p in loss.net.parameters()} == {"meta"}
+    assert np.array_equal(faces.embed(picture), before)
 
 
 @torch.no_grad()

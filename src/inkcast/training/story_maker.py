@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ class IdLoss:
             return {"identity": clean.new_zeros(())}
         used, where = row.unique(return_inverse=True)
         vae: Any = self.base.vae
-        pictures = (vae.decode(clean[used] / vae.config.scaling_factor).sample.float() / 2 + 0.5).clamp(0, 1)
+        latents = clean[used].to(vae.dtype) / vae.config.scaling_factor
+        with torch.autocast(latents.device.type, enabled=False):  # it overflows in float16
+            pictures = (vae.decode(latents).sample.float() / 2 + 0.5).clamp(0, 1)
         points, wanted = batch.extra[POINTS][row, place], batch.extra[WANTED][row, place]
         loss = id_loss(pictures[where], points, wanted, self.net, self.side, self.zoom)
         return {"identity": self.weight * loss}
@@ -241,7 +244,8 @@ def find_id_loss(parameters: Parameters, base: Backbone, eyes: Eyes) -> IdLoss |
     at = (ArcFace.side, 1.0) if isinstance(eyes.faces, InsightFaces) else (FaceEncoder.side, TOON_ZOOM)
     faces = eyes.faces
     assert isinstance(faces, (InsightFaces, ToonFaces))  # of find_eyes
-    return IdLoss(base, faces.net.to(base.device), *at, parameters.id_weight, parameters.id_steps)
+    net = deepcopy(faces.net).to(base.device)  # the reader's own stays where it reads
+    return IdLoss(base, net, *at, parameters.id_weight, parameters.id_steps)
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> StoryMakerTraining:
