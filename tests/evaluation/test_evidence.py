@@ -27,7 +27,7 @@ from inkcast.engines.stable_identity.engine import StableIdentity
 from inkcast.errors import UsageError
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.evidence import lab as labs
-from inkcast.evaluation.evidence.bias import APART, tones_apart
+from inkcast.evaluation.evidence.bias import KINDS_APART, TONES_APART, kinds_apart, tones_apart, traits
 from inkcast.evaluation.evidence.casts import face_cases, kind_cases, look_alikes
 from inkcast.evaluation.evidence.claims import CLAIMS, claim_named
 from inkcast.evaluation.evidence.drawing import compared
@@ -121,8 +121,9 @@ def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
     rows = list(csv.DictReader((out / "bias" / "table.csv").open()))
     assert {row["arm"] for row in rows} == {"text-only", TRUE, "any-story", "story-maker", "ip-adapter"}
     sections = Counter(row["section"] for row in rows if row["metric"] == "looks")
-    assert all(sections[f"skin tone: {tone}"] == sections[f"{APART}: {tone}"] == 5 for tone in SKINS)
-    assert all(sections[f"kind: {kind}"] == 5 for kind in CREATURES)
+    assert all(sections[f"skin tone: {tone}"] == sections[f"{TONES_APART}: {tone}"] == 5 for tone in SKINS)
+    assert all(sections[f"kind: {kind}"] == sections[f"{KINDS_APART}: {kind}"] == 5 for kind in CREATURES)
+    assert {row["low"] for row in rows} == {""}, "one block has no interval"
     assert (out / "bias" / "figures" / "by-skin-tone-any-story.svg").is_file()
     assert "bias" in (out / "evidence.html").read_text()
 
@@ -183,15 +184,48 @@ def test_the_router_is_held_against_none_and_one_figure_against_the_router() -> 
     }
 
 
-def test_tones_are_held_against_others_of_their_block() -> None:
-    looks = [replace(sample_look(np.random.default_rng(0), "test", "girl"), body=body) for body in ("fair", "ebony")]
-    cases = {f"{block}/{look.body}": LookCase((look,), "waving", "park", block) for block in range(2) for look in looks}
-    commissions = case_suite("bias", cases, "").suite.commissions
-    scores = {"0/fair": 0.9, "0/ebony": 0.5, "1/fair": 0.3, "1/ebony": 0.3}
-    found = tones_apart(cases, commissions, [Seen({"looks": scores[one.key]}) for one in commissions])
+def blocks() -> dict[str, LookCase]:
+    """Two of two girls, alike but for the skin, and a cat; nobody twice."""
+    found = {}
+    for block in range(2):
+        girl, cat = (sample_look(np.random.default_rng(block), "test", kind) for kind in ("girl", "cat"))
+        for name, look in (("fair", replace(girl, body="fair")), ("ebony", replace(girl, body="ebony")), ("cat", cat)):
+            found[f"{block}/{name}"] = LookCase((look,), "waving", "park", block)
+    return found
+
+
+BLOCKED = blocks()
+LOOKS = {"0/fair": 0.9, "0/ebony": 0.5, "0/cat": 0.4, "1/fair": 0.3, "1/ebony": 0.3, "1/cat": 0.0}
+
+
+def test_tones_and_kinds_are_held_against_others_of_their_block() -> None:
+    commissions = case_suite("bias", BLOCKED, "", blocks=True).suite.commissions
+    seen = [Seen({"looks": LOOKS[one.key]}) for one in commissions]
+    found = tones_apart(BLOCKED, commissions, seen)
     assert (found["fair"].mean, found["ebony"].mean) == (pytest.approx(0.1), pytest.approx(-0.1))
     assert (found["ebony"].low, found["ebony"].high) == (pytest.approx(-0.2), pytest.approx(0))
     assert found["ebony"].count == 2
+    kinds = kinds_apart(BLOCKED, commissions, seen)
+    assert (kinds["cat"].mean, kinds["girl"].mean) == (pytest.approx(-0.2), pytest.approx(0.1))
+    assert (kinds["cat"].low, kinds["cat"].high) == pytest.approx((-0.2, -0.2)), "less by as much in either block"
+    assert (kinds["girl"].count, kinds["cat"].count) == (4, 2)
+
+
+def test_pictures_of_a_block_are_drawn_whole() -> None:
+    """Two blocks: whatever is drawn is the mean of one, of the other or of both; six pictures alone would say more."""
+    suite = case_suite("bias", BLOCKED, "", blocks=True).suite
+    seen = tuple(Seen({"looks": LOOKS[one.key]}) for one in suite.commissions)
+    plain = tuple(Seen({"looks": 0.1}) for _ in seen)
+    results = summary(suite, {}, [Shown(PLAIN, "", (), plain), Shown("any-story", "", (), seen)])
+    looks = results.tables["one character"]["any-story"]["looks"]
+    assert (looks.mean, looks.low, looks.high, looks.count) == pytest.approx((0.4, 0.2, 0.6, 6))
+    assert set(results.tables["one character"]["any-story"]) == {"looks"}, "strangers of a block are no story"
+    gain = results.gains["one character"]["any-story"]["looks"]
+    assert (gain.low, gain.high) == pytest.approx((0.1, 0.5))
+    girls = traits(BLOCKED, suite.commissions, seen)["kind"]["girl"]
+    assert (girls.low, girls.high, girls.count) == pytest.approx((0.3, 0.7, 4))
+    assert not any(one.block for one in case_suite("usual", BLOCKED, "").suite.commissions)
+    assert claim_named("bias").blocks
 
 
 def test_the_true_pictures_are_what_the_oracle_can_reach(lab: Lab) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import asdict
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from tests.evaluation.colours import BLUE, GREEN, RED, WHITE, Halves, MeanColour, Tint, character, commission, halves
 
+from inkcast.evaluation.evidence.outcome import Outcome, Row, as_csv
+from inkcast.evaluation.figures import bars_svg
 from inkcast.evaluation.groups import cids, clustered, differences, estimates, sections, story_characters
 from inkcast.evaluation.judging import Judges, JudgeScorer
 from inkcast.evaluation.people import FacePeople, within
+from inkcast.evaluation.report import cell
 from inkcast.evaluation.suites import Seen
+from inkcast.evaluation.toon_report import between
 from inkcast.vision.face import SeenFace
 
 EYES, COLOUR = Halves(), MeanColour()
@@ -107,6 +114,26 @@ def test_intervals_are_over_clusters() -> None:
     assert 0.35 < alone.low < alone.high < 0.65
     assert clustered([1.0, math.nan, 0.0, 0.0], list("abcd"), [3.0, 1.0, 1.0, 0.0]).mean == 0.75
     assert clustered([math.nan], ["a"]).count == 0
+
+
+def test_one_cluster_has_no_interval() -> None:
+    alone = clustered([0.2, 0.4], ["a", "a"])
+    assert (alone.mean, alone.count, alone.bounded) == (pytest.approx(0.3), 2, False)
+    assert math.isnan(alone.low)
+    assert math.isnan(alone.high)
+    assert str(alone) == "0.300"
+    assert cell(alone) == "0.300<br><small>n = 2</small>"
+    assert between(asdict(alone)) == "0.300"
+    assert as_csv(Outcome((Row("one", "arm", "looks", alone),))).splitlines()[1] == f"one,arm,looks,{alone.mean},,,2"
+    ElementTree.fromstring(drawn := bars_svg({"looks": alone}, "looks"))
+    assert "nan" not in drawn
+    assert "H" not in "".join(re.findall(r' d="([^"]*)"', drawn)), "no line across an interval"
+    less = differences(
+        [commission("a", ANN)],
+        *([Seen({"swap_rate": rate, "swap_asked": 2.0})] for rate in (0.5, 0.0)),
+    )["swap_rate"]
+    assert (less.mean, less.bounded, less.count) == (0.5, False, 1)
+    assert clustered([0.2, 0.4], ["a", "b"]).bounded
 
 
 def test_a_share_of_a_count_is_weighed_by_it() -> None:

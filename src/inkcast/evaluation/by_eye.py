@@ -19,6 +19,7 @@ from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
 from inkcast.evaluation.matching import figures, shared
 from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
+from inkcast.evaluation.toon_base import without_nan
 from inkcast.evaluation.toon_report import grid
 from inkcast.evaluation.toon_words import plain, unseen_prompts
 from inkcast.events import Progress, Report, unheard
@@ -153,5 +154,5 @@ def evaluate_by_eye(
         return {}
     result = agreement(seen, oracle.scenes(pictures), figures(oracle, detector, pictures))
     facts = {"base": base.digest, "labels": len(seen), "agreement": {k: asdict(v) for k, v in result.items()}}
-    write_text(out / AGREEMENT, json.dumps(facts, indent=2) + "\n")
+    write_text(out / AGREEMENT, json.dumps(without_nan(facts), indent=2, allow_nan=False) + "\n")
     return result

@@ -33,8 +33,8 @@ def bars_svg(estimates: Mapping[str, Estimate], caption: str, chance: float | No
     known = {name: one for name, one in estimates.items() if one.count}
     if not known:
         return ""
-    low = min(0.0, *(one.low for one in known.values()))
-    high = max(1e-9, *(one.high for one in known.values()))
+    ends = [end for one in known.values() for end in ((one.low, one.high) if one.bounded else (one.mean,))]
+    low, high = min(0.0, *ends), max(1e-9, *ends)
     high = 1.0 if 0.3 < high <= 1 else high
     label = max(_LABEL, _LETTER * max(map(len, known)) + 8)
     width, height = label + _BAR + _NUMBER, _ROW * len(known) + 8
@@ -53,7 +53,9 @@ def bars_svg(estimates: Mapping[str, Estimate], caption: str, chance: float | No
         parts += [
             f'<text x="{label - 8}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(name)}</text>',
             f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 0.5):.1f}" height="{_ROW - 6}" fill="{colour}"/>',
-            f'<path d="M{x(one.low):.1f} {middle:.1f}H{x(one.high):.1f}" stroke="#111" stroke-width="1.5"/>',
+            f'<path d="M{x(one.low):.1f} {middle:.1f}H{x(one.high):.1f}" stroke="#111" stroke-width="1.5"/>'
+            if one.bounded
+            else "",
             f'<text x="{label + _BAR + 10}" y="{middle + 4:.1f}">{html.escape(str(one))}</text>',
         ]
     parts.append(f'<path d="M{x(0.0):.1f} 0V{height}" stroke="#111"/>')

@@ -57,7 +57,7 @@ def metrics_of(seen: Sequence[Seen]) -> list[str]:
 
 def estimates(commissions: Sequence[Commission], seen: Sequence[Seen]) -> dict[str, Estimate]:
     """Every metric over these pictures; those that no picture was asked about are left out."""
-    clusters = [one.cluster or one.key for one in commissions]
+    clusters = [one.unit for one in commissions]
     found = {}
     for name in metrics_of(seen):
         weight = WEIGHTS.get(name)
@@ -71,7 +71,7 @@ def estimates(commissions: Sequence[Commission], seen: Sequence[Seen]) -> dict[s
 def differences(commissions: Sequence[Commission], seen: Sequence[Seen], plain: Sequence[Seen]) -> dict[str, Estimate]:
     """What the engine adds to words alone, by metric: the mean difference of pictures with equal prompt and seed; of
     shares of a count of their own the difference of both means. Those that no picture was asked about are left out."""
-    clusters = [one.cluster or one.key for one in commissions]
+    clusters = [one.unit for one in commissions]
     known, pairs = metrics_of(plain), list(zip(seen, plain, strict=True))
     found = {}
     for name in [name for name in metrics_of(seen) if name in known]:

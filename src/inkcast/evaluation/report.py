@@ -71,7 +71,7 @@ def html_report(results: Results) -> str:
         legend(results),
         *(section_part(results, section, drawn) for section in results.tables),
         extras_part(results, drawn),
-        "<p>Intervals hold 95 % (percentile bootstrap over casts, 2000 draws).</p>",
+        "<p>Intervals hold 95 % (percentile bootstrap over casts, or blocks of equal words and seeds; 2000 draws).</p>",
     ]
     head = f'<meta charset="utf-8"><title>{html.escape(suite.name)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{chr(10).join(body)}</body></html>\n'
@@ -126,7 +126,8 @@ def estimates_table(
 def cell(estimate: Estimate | None) -> str:
     if estimate is None or not estimate.count:
         return "–"
-    return f"{estimate.mean:.3f}<br><small>{estimate.low:.3f} to {estimate.high:.3f}<br>n = {estimate.count}</small>"
+    bounds = f"{estimate.low:.3f} to {estimate.high:.3f}<br>" if estimate.bounded else ""
+    return f"{estimate.mean:.3f}<br><small>{bounds}n = {estimate.count}</small>"
 
 
 def extras_part(results: Results, drawn: Sequence[Chart]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from inkcast.evaluation.groups import cids, differences, estimates, metrics_of, sections, story_characters
 from inkcast.evaluation.intervals import Estimate
-from inkcast.evaluation.suites import PLAIN, Seen, Suite
+from inkcast.evaluation.suites import PLAIN, Commission, Seen, Suite
 from inkcast.evaluation.toon_base import without_nan
 
 Extra = Callable[[Sequence[Seen]], dict[str, dict[str, Estimate]]]
@@ -97,13 +97,12 @@ def rows_of(results: Results, out: Path) -> str:
     names = list(dict.fromkeys(name for one in results.shown for name in metrics_of(one.seen)))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["painter", "key", "section", "cluster", "seed", "words", "picture", *names])
+    writer.writerow(["painter", "key", "section", "cluster", "block", "seed", "words", "picture", *names])
     for one in results.shown:
         for commission, path, seen in zip(results.suite.commissions, one.paths, one.seen, strict=True):
             place = Path(os.path.relpath(path, out)).as_posix()
             values = [_number(seen.scores.get(name)) for name in names]
-            known = [commission.key, commission.section, commission.cluster, commission.seed, commission.words, place]
-            writer.writerow([one.name, *known, *values])
+            writer.writerow([one.name, *_known(commission), commission.words, place, *values])
     return stream.getvalue()
 
 
@@ -113,16 +112,19 @@ def members_of(results: Results, out: Path) -> str:
     names = list(dict.fromkeys(name for own in everybody for name in own))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["painter", "key", "section", "cluster", "seed", "picture", "member", "name", *names])
+    writer.writerow(["painter", "key", "section", "cluster", "block", "seed", "picture", "member", "name", *names])
     for one in results.shown:
         for commission, path, seen in zip(results.suite.commissions, one.paths, one.seen, strict=True):
             place = Path(os.path.relpath(path, out)).as_posix()
             for character in commission.cast:
                 own = seen.members.get(character.id, {})
-                known = [commission.key, commission.section, commission.cluster, commission.seed, place]
                 values = [_number(own.get(name)) for name in names]
-                writer.writerow([one.name, *known, character.id, character.name, *values])
+                writer.writerow([one.name, *_known(commission), place, character.id, character.name, *values])
     return stream.getvalue()
+
+
+def _known(commission: Commission) -> list[str | int]:
+    return [commission.key, commission.section, commission.cluster, commission.block, commission.seed]
 
 
 def _number(value: float | None) -> str:

@@ -33,7 +33,8 @@ Picture = UInt8[np.ndarray, "h w 3"]
 
 @dataclass(frozen=True)
 class Commission:
-    """One picture that is asked for. `section` is the table it counts in; `cluster` whom it shares a cast with."""
+    """One picture that is asked for. `section` is the table it counts in; `cluster` whom it shares a cast with, `block`
+    what it shares all but the cast with."""
 
     key: str
     cast: tuple[Character, ...]
@@ -41,6 +42,12 @@ class Commission:
     seed: int
     section: str = ""
     cluster: str = ""
+    block: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What intervals take whole: pictures of one are not independent."""
+        return self.block or self.cluster or self.key
 
     @property
     def words(self) -> str:

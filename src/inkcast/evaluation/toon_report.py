@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def between(estimate: Mapping[str, float]) -> str:
+    """The mean alone where there was one case only."""
+    if math.isnan(estimate["low"]):
+        return f"{estimate['mean']:.3f}"
     return f"{estimate['mean']:.3f} ({estimate['low']:.3f}–{estimate['high']:.3f})"
 
 

@@ -49,8 +49,9 @@ def toon_suite(counts: Mapping[int, int], seed: int) -> ToonSuite:
     return case_suite("toon", cases, about)
 
 
-def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuite:
-    """A suite of these cases, one section for each number of people; pictures of the same cast are a cluster."""
+def case_suite(name: str, cases: Mapping[str, LookCase], about: str, *, blocks: bool = False) -> ToonSuite:
+    """A suite of these cases, one section for each number of people; pictures of the same cast are a cluster, and with
+    `blocks` those whose keys are equal before the slash a block."""
     first: dict[tuple[Look, ...], str] = {}
     commissions = tuple(
         Commission(
@@ -60,6 +61,7 @@ def case_suite(name: str, cases: Mapping[str, LookCase], about: str) -> ToonSuit
             case.seed,
             SECTIONS[len(case.cast)],
             first.setdefault(case.cast, key),
+            key.partition("/")[0] if blocks else "",
         )
         for key, case in cases.items()
     )
@@ -161,13 +163,14 @@ def by_trait(
     }
     found: dict[str, dict[str, Estimate]] = {}
     for trait, value_of in traits.items():
-        values: dict[str, list[float]] = {}
+        values: dict[str, list[tuple[float, str]]] = {}
         for commission, one in zip(commissions, seen, strict=True):
             cast = cases[commission.key].cast
             value = value_of(cast[0]) if len(cast) == 1 else None
             if value is not None:
-                values.setdefault(value, []).append(one.scores["looks"])
+                values.setdefault(value, []).append((one.scores["looks"], commission.unit))
         found[trait] = {
-            value: clustered(own, [str(k) for k in range(len(own))]) for value, own in sorted(values.items())
+            value: clustered([looks for looks, _ in own], [unit for _, unit in own])
+            for value, own in sorted(values.items())
         }
     return found

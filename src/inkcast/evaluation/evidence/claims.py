@@ -61,6 +61,7 @@ class Claim:
 
     Pictures are compared one by one with those of the last arm, or of `against`. `count` is how many are drawn where
     nothing is asked. `truth` shows the oracle also the drawn world's own pictures: what could be reached.
+    `blocks`: its cases come in blocks of equal words and seeds, as `kind_cases`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Claim:
     count: int = 64
     against: str = ""
     truth: bool = False
+    blocks: bool = False
 
     def sized(self, lab: Lab) -> Lab:
         """The lab with as many pictures as this claim asks for, where it leaves that open."""
@@ -264,6 +266,7 @@ CLAIMS: tuple[Claim, ...] = (
         ("looks", "found"),
         count=24,
         truth=True,
+        blocks=True,
     ),
     Claim(
         "obedience",

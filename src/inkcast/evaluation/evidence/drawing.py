@@ -36,7 +36,8 @@ def draw_claim(
 ) -> Outcome:
     """Into the folder `out`: evaluation.json, evaluation.csv, report.html, pictures/ and figure.png."""
     arms = ready(claim, lab)
-    chosen = case_suite(claim.name, claim.cases(lab), f"{claim.paper}. {claim.says} {untrained_note(lab)}")
+    about = f"{claim.paper}. {claim.says} {untrained_note(lab)}"
+    chosen = case_suite(claim.name, claim.cases(lab), about, blocks=claim.blocks)
     scorer = ToonScorer(JudgeScorer(toon_judges(eyes)), eyes.oracle, eyes.detector, chosen.cases)
     lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm not in arms}
     facts: dict[str, Any] = {
@@ -59,7 +60,7 @@ def draw_claim(
         facts,
         overwrite=overwrite,
         report=report,
-        extra=(lambda seen: traits(chosen.cases, chosen.suite.commissions, seen)) if claim.name == "bias" else None,
+        extra=(lambda seen: traits(chosen.cases, chosen.suite.commissions, seen)) if claim.blocks else None,
     )
     save_png(Image.fromarray(figure(results, chosen.cases)), out / "figure.png")
     return Outcome(rows(claim, results), lacking)

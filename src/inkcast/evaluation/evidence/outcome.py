@@ -57,5 +57,6 @@ def as_csv(outcome: Outcome) -> str:
     writer.writerow(["section", "arm", "metric", "mean", "low", "high", "count"])
     for row in outcome.rows:
         value = row.value
-        writer.writerow([row.section, row.arm, row.metric, value.mean, value.low, value.high, value.count])
+        bounds = (value.low, value.high) if value.bounded else ("", "")
+        writer.writerow([row.section, row.arm, row.metric, value.mean, *bounds, value.count])
     return stream.getvalue()
