@@ -100,6 +100,14 @@ def test_the_original_prompts_replace_ours(tmp_path: Path) -> None:
         data_suite("fastcomposer", folder, 0, limit=1)
 
 
+@pytest.mark.parametrize("name", ["prompts.txt", "id-01/noun.txt"])
+def test_words_that_are_not_text_are_named(tmp_path: Path, name: str) -> None:
+    folder = identities(tmp_path, 2)
+    (folder / name).write_bytes("a caf\xe9 in {}\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=rf"{name}' is not UTF-8 text \(byte 5\): save it as UTF-8"):
+        data_suite("fastcomposer", folder, 0, limit=2)
+
+
 def test_fastcomposer_s_pairs_are_a_hundred_and_five_by_twenty_one_by_four(tmp_path: Path) -> None:
     suite = data_suite("fastcomposer-pairs", identities(tmp_path, 17), seed=1)
     assert len(suite.commissions) == 105 * 21 * 4
@@ -181,6 +189,9 @@ def test_dreambench_prompts_go_by_the_sort_of_subject(dreambench: Path) -> None:
 def test_dreambench_without_its_list_or_subjects_is_refused(dreambench: Path) -> None:
     (dreambench / "prompts_and_classes.txt").write_text("Classes\n\nsubject_name,class\nbackpack,backpack\n")
     with pytest.raises(UsageError, match="lists no classes, or no prompts"):
+        data_suite("dreambench", dreambench, 0)
+    (dreambench / "prompts_and_classes.txt").write_bytes(b"Classes\n\xe9")
+    with pytest.raises(UsageError, match=r"prompts_and_classes\.txt' is not UTF-8 text"):
         data_suite("dreambench", dreambench, 0)
     (dreambench / "prompts_and_classes.txt").unlink()
     with pytest.raises(UsageError, match="is missing"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,13 +24,28 @@ from typer.testing import CliRunner
 
 from inkcast.cast.character import Character, CharacterId, Identity
 from inkcast.cli.evaluate import app
+from inkcast.engines.any_story.options import Options
 from inkcast.engines.engine import Conditioning, PanelPrompt, Style
-from inkcast.errors import EngineError, UsageError
+from inkcast.engines.stable_identity.learn import Learning
+from inkcast.engines.stable_identity.prior import famous
+from inkcast.errors import EngineError, OutputError, UsageError
 from inkcast.evaluation.batches import Batching
+from inkcast.evaluation.data_suites import data_suite
+from inkcast.evaluation.judging import Judges
 from inkcast.evaluation.matching import SCORED, Case, Matched
-from inkcast.evaluation.measuring import JudgeSources, engines_of, judges_of
+from inkcast.evaluation.measuring import (
+    Choices,
+    JudgeSources,
+    check_pairs,
+    engines_of,
+    evaluate_data,
+    evaluate_toon,
+    judge_facts,
+    judges_of,
+)
 from inkcast.evaluation.oracle import SceneReading
 from inkcast.evaluation.suites import PLAIN, BasePainter, Seen
+from inkcast.evaluation.toon_base import Eyes
 from inkcast.evaluation.toon_suite import by_trait, looks_chance, member_scores, oracle_scores, toon_suite
 from inkcast.evaluation.toon_words import plain
 from inkcast.events import Event, Note
@@ -115,6 +131,24 @@ def test_a_painter_s_digest_follows_the_settings_and_the_weights(backbone: Backb
     assert BasePainter(backbone, None, Batching(steps=1)).digest == base
 
 
+def test_a_painter_s_digest_follows_options_and_learning(backbone: Backbone) -> None:
+    """All that decides what a face's words become, steps too; what only saves memory does not."""
+
+    def digest(**changes: object) -> str:
+        engine = Named(backbone)
+        for name, value in changes.items():
+            setattr(engine, name, value)
+        return BasePainter(backbone, engine, Batching(steps=1)).digest
+
+    fame = famous(backbone.tokenizers)
+    ways = [{"steps": 9}, {"alpha": 0.1}, {"rate": 1e-3}, {"seed": 1}, {"prior": False}, {}]
+    learned = [digest(learning=Learning(**way), fame=fame) for way in ways]  # type: ignore[arg-type]
+    options = [digest(options=Options(router=mode)) for mode in ("off", "coarse")]  # type: ignore[arg-type]
+    assert len({digest(), *learned, *options}) == len(ways) + 3
+    assert digest(learning=Learning(checkpointing=True), fame=fame) == learned[-1]
+    assert digest(options=Options()) == digest(), "as usual"
+
+
 def test_the_toon_suite_asks_for_unseen_casts_of_their_own() -> None:
     chosen = toon_suite({1: 5, 2: 4, 3: 2}, seed=7)
     assert [one.section for one in chosen.suite.commissions].count("two characters") == 4
@@ -196,6 +230,49 @@ def test_engines_are_those_with_weights_and_learners_only_by_name(backbone: Back
     assert engines_of(backbone, ("stable-identity",), heard.append) == ("stable-identity",)
     with pytest.raises(EngineError, match=r"has no engines/ip-adapter/adapter\.safetensors"):
         engines_of(backbone, ("ip-adapter",), heard.append)
+
+
+def test_pairs_of_words_alone_are_refused_before_drawing(eyes: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
+    choices = Choices(str(tiny_base_folder), pairs=2)
+    with pytest.raises(UsageError, match="two painters"):
+        evaluate_toon(tmp_path / "out", choices, {1: 1}, eyes=eyes)
+    assert not (tmp_path / "out").exists()
+    check_pairs(choices, ("any-story",))
+
+
+def test_judges_are_known_by_their_weights(eyes: Path, tmp_path: Path) -> None:
+    shutil.copytree(eyes, tmp_path / "moved")
+    assert Eyes(tmp_path / "moved").digest == Eyes(eyes).digest
+    for part in ("oracle", "detector", "face_judge", "judge", "image_encoder"):
+        before = Eyes(tmp_path / "moved").digest
+        (weights,) = (tmp_path / "moved" / part).glob("*.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        assert Eyes(tmp_path / "moved").digest != before, part
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    sources = JudgeSources(faces=pack)
+    found = []
+    for data in (b"one", b"two", b"one"):
+        (pack / "w600k.onnx").write_bytes(data)
+        found.append(judge_facts(sources, Judges())["faces"])
+    assert found[0] == found[2] != found[1]
+
+
+def test_other_data_need_to_be_told_to_replace(eyes: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
+    """The same names and as many pictures, of somebody else."""
+    picture, out = tmp_path / "data" / "a" / "0.png", tmp_path / "out"
+    picture.parent.mkdir(parents=True)
+    choices = Choices(str(tiny_base_folder), batching=Batching(steps=1, size=20))
+
+    def evaluated(colour: str) -> None:
+        Image.new("RGB", (32, 32), colour).save(picture)
+        suite = data_suite("storymaker", tmp_path / "data", 0, 1, 1)
+        evaluate_data(replace(suite, commissions=suite.commissions[:1]), out, choices, JudgeSources(), eyes=eyes)
+
+    evaluated("red")
+    evaluated("red")
+    with pytest.raises(OutputError, match="other choices"):
+        evaluated("blue")
 
 
 def test_somebody_must_judge(eyes: Path) -> None:

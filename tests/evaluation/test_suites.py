@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tests.evaluation.colours import BLUE, RED, Halver, Halves, MeanColour, Tint, character, commission
 
-from inkcast.errors import OutputError, UsageError
+from inkcast.errors import BaseModelError, OutputError, UsageError
 from inkcast.evaluation.figures import bars
 from inkcast.evaluation.intervals import Estimate
 from inkcast.evaluation.judging import Judges, JudgeScorer
@@ -162,6 +162,46 @@ def test_the_key_holds_all_that_decides_a_picture(other) -> None:  # type: ignor
     assert picture_key(Halver(), first) != picture_key(Halver(), other)
     assert picture_key(Halver(), first) != picture_key(Halver(digest="2"), first)
     assert picture_key(Halver(), first) == picture_key(Halver(), replace(first, section="elsewhere"))
+
+
+def test_a_digest_stands_for_data_words_and_seeds() -> None:
+    first, *rest = SUITE.commissions
+    others = [
+        replace(first, seed=99),
+        replace(first, cast=(character("red", BLUE),)),
+        replace(first, panel=replace(first.panel, parts=("other words",))),
+    ]
+    digests = {SUITE.digest, *(replace(SUITE, commissions=(one, *rest)).digest for one in others)}
+    assert len(digests) == 4
+    assert replace(SUITE, commissions=(replace(first, cast=(character("red", RED),)), *rest)).digest == SUITE.digest
+
+
+def test_a_judge_that_cannot_be_loaded_is_found_before_anything_is_drawn(tmp_path: Path) -> None:
+    class Missing(MeanColour):
+        def embed(self, pictures):  # type: ignore[no-untyped-def]
+            raise BaseModelError("no such model")
+
+    class Blind(Halves):
+        def read(self, picture):  # type: ignore[no-untyped-def]
+            raise BaseModelError("no such pack")
+
+        find = read
+
+    for name in ("clip", "words", "dino", "looks", "faces", "people"):
+        painter, judge = Halver(), Blind() if name in ("faces", "people") else Missing()
+        with pytest.raises(BaseModelError, match="no such"):
+            run_suite(SUITE, [painter], JudgeScorer(Judges(**{name: judge})), tmp_path, FACTS)  # type: ignore[arg-type]
+        assert painter.calls == []
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"finished": true}', "\udcff"])
+def test_broken_results_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "evaluation.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(OutputError, match=r"evaluation\.json' is damaged: .*--overwrite"):
+        run(tmp_path, Halver())
+    run(tmp_path, Halver(), overwrite=True)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["finished"]
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inkcast.errors import UsageError
-from inkcast.evaluation.protocols import PLACEHOLDER, Person, character_from, commission_of, pictures_in
+from inkcast.evaluation.protocols import PLACEHOLDER, Person, character_from, commission_of, pictures_in, read_words
 from inkcast.evaluation.suites import Commission, Suite
 from inkcast.files import shown
 from inkcast.toon.captions import with_article
@@ -41,7 +41,7 @@ def read_dreambench_list(path: Path) -> DreamBenchList:
     classes: dict[str, str] = {}
     prompts: dict[str, list[str]] = {"object": [], "live": []}
     section = ""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_words(path).splitlines():
         heading = line.strip().lower()
         if heading in ("classes", "object prompts", "live subject prompts"):
             section = heading.split()[0]

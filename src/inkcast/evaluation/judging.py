@@ -65,6 +65,19 @@ class JudgeScorer:
     judges: Judges
     portraits: dict[str, Portrait] = field(default_factory=dict)
 
+    def load(self) -> None:
+        """Shows every judge a blank picture; raises as they do where they cannot be loaded."""
+        blank, judges = np.full((64, 64, 3), 255, np.uint8), self.judges
+        if judges.words is not None:
+            judges.words.embed_texts([""])
+        for encoder in (judges.words, judges.clip, judges.dino, judges.looks):
+            if encoder is not None:
+                vectors(encoder, [blank])
+        if judges.faces is not None:
+            face_scores(judges.faces, blank, [np.ones(judges.faces.dim)])
+        if judges.people is not None:
+            judges.people.find(blank)
+
     def score(self, commissions: Sequence[Commission], pictures: Sequence[Picture]) -> list[Seen]:
         whole = self._whole(commissions, pictures)
         return [self._one(one, picture, own) for one, picture, own in zip(commissions, pictures, whole, strict=True)]

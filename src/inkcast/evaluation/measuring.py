@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inkcast.assets import toon_weights
+from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.registry import ENGINES, engine_info, load_engine
 from inkcast.errors import EngineError, UsageError
 from inkcast.evaluation.batches import Batching
@@ -67,6 +68,7 @@ def evaluate_toon(
     """
     base = open_base(choices, "float32")
     engines = engines_of(base, choices.engines, report)
+    check_pairs(choices, engines)
     seeing = Eyes(eyes or toon_weights())
     chosen = toon_suite(counts, choices.seed)
     scorer = ToonScorer(JudgeScorer(toon_judges(seeing)), seeing.oracle, seeing.detector, chosen.cases)
@@ -75,7 +77,12 @@ def evaluate_toon(
         painters(base, engines, choices.batching),
         scorer,
         out,
-        facts(base, choices, engines, {"counts": {str(people): count for people, count in counts.items()}}),
+        facts(
+            base,
+            choices,
+            engines,
+            {"counts": {str(people): count for people, count in counts.items()}, "judges": seeing.digest},
+        ),
         pairs=choices.pairs,
         overwrite=choices.overwrite,
         report=report,
@@ -95,14 +102,19 @@ def evaluate_data(
     """A suite over a folder of data, on any base. Raises as `evaluate_toon`, and `UsageError` without a judge."""
     base = open_base(choices, "auto")
     engines = engines_of(base, choices.engines, report)
+    check_pairs(choices, engines)
     judges = judges_of(choices.base, sources, str(base.device), eyes)
-    measured = {name: str(value) for name, value in asdict(sources).items() if value}
+    known = {
+        "pictures": len(suite.commissions),
+        "data": suite.digest,
+        "judges": judge_facts(sources, judges) or Eyes(eyes or toon_weights()).digest,
+    }
     return run_suite(
         suite,
         painters(base, engines, choices.batching),
         JudgeScorer(judges),
         out,
-        facts(base, choices, engines, {"pictures": len(suite.commissions), "judges": measured or "toon"}),
+        facts(base, choices, engines, known),
         pairs=choices.pairs,
         overwrite=choices.overwrite,
         report=report,
@@ -170,6 +182,24 @@ def judges_of(base: str, sources: JudgeSources, device: str, eyes: Path | None) 
     dino = Dino(sources.dino, device) if sources.dino else None
     faces = InsightFaces(sources.faces) if sources.faces else None
     return Judges(faces, clip, clip, dino, FacePeople(faces) if faces else None, dino or clip)
+
+
+def judge_facts(sources: JudgeSources, judges: Judges) -> dict[str, str]:
+    """The named models with digests of their weights."""
+    found = {}
+    if isinstance(judges.clip, Clip):
+        found["clip"] = f"{sources.clip}, {weights_digest(judges.clip.parts[0])}"
+    if isinstance(judges.dino, Dino):
+        found["dino"] = f"{sources.dino}, {weights_digest(judges.dino.model)}"
+    if sources.faces is not None:
+        found["faces"] = f"{sources.faces}, {weights_digest(files=sorted(sources.faces.glob('*.onnx')))}"
+    return found
+
+
+def check_pairs(choices: Choices, engines: tuple[str, ...]) -> None:
+    """Raises `UsageError` where blind pairs are wanted of words alone."""
+    if choices.pairs and not engines:
+        raise UsageError("blind pairs need two painters at least: give an --engine, or leave out --pairs")
 
 
 def facts(base: Backbone, choices: Choices, engines: tuple[str, ...], more: Mapping[str, Any]) -> dict[str, Any]:

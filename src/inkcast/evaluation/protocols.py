@@ -146,9 +146,17 @@ def read_people(folder: Path) -> list[Person]:
         if not pictures:
             continue
         noun = place / "noun.txt"
-        words = noun.read_text(encoding="utf-8").strip() if noun.is_file() else ""
+        words = read_words(noun).strip() if noun.is_file() else ""
         people.append(Person(character_from(place.name, pictures[:1]), words or "a person"))
     return people
+
+
+def read_words(path: Path) -> str:
+    """Raises `UsageError` naming a file that is not text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(path)} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -164,7 +172,7 @@ def read_prompts(folder: Path, protocol: Protocol) -> tuple[tuple[str, ...], boo
     path = folder / protocol.file
     if not path.is_file():
         return protocol.prompts, False
-    prompts = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    prompts = tuple(line.strip() for line in read_words(path).splitlines() if line.strip())
     if len(prompts) != len(protocol.prompts):
         raise UsageError(f"{shown(path)} has {len(prompts)} prompts, but {protocol.name} takes {len(protocol.prompts)}")
     for prompt in prompts:

@@ -41,7 +41,9 @@ def run_suite(
 
     Raises:
         OutputError: `out` holds something else, results of other choices, or cannot be written.
+        BaseModelError, WeightsError: a judge cannot be loaded; nothing is drawn then.
     """
+    scorer.load()
     claim(out, {"suite": suite.name, **facts}, overwrite=overwrite)
     total = len(suite.commissions)
     gallery = []
@@ -86,11 +88,17 @@ def claim(out: Path, facts: Mapping[str, Any], *, overwrite: bool) -> None:
         if out.is_dir() and any(out.iterdir()) and not marker.is_file():
             raise OutputError(f"{shown(out)} holds no {RESULTS}, so it is not ours to fill; choose another place")
         out.mkdir(parents=True, exist_ok=True)
-        if marker.is_file():
-            known = json.loads(marker.read_text(encoding="utf-8")).get("facts")
-            if known != json.loads(json.dumps(facts)) and not overwrite:
-                raise OutputError(
-                    f"{shown(out)} holds an evaluation with other choices; choose another place or give --overwrite"
-                )
+        if marker.is_file() and not overwrite and known_facts(marker) != json.loads(json.dumps(facts)):
+            raise OutputError(
+                f"{shown(out)} holds an evaluation with other choices; choose another place or give --overwrite"
+            )
     if not marker.is_file() or overwrite:
         write_text(marker, json.dumps({"facts": facts, "finished": False}, indent=2) + "\n")
+
+
+def known_facts(marker: Path) -> object:
+    """The choices of the evaluation that the file is of."""
+    try:
+        return json.loads(marker.read_text(encoding="utf-8"))["facts"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{shown(marker)} is damaged: choose another place or give --overwrite") from error

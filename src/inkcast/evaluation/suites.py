@@ -69,6 +69,10 @@ class Seen:
 
 
 class Scorer(Protocol):
+    """`load` makes all that scoring needs ready: what is missing is known before anything is drawn."""
+
+    def load(self) -> None: ...
+
     def score(self, commissions: Sequence[Commission], pictures: Sequence[Picture]) -> list[Seen]: ...
 
 
@@ -99,6 +103,14 @@ class Suite:
     about: str = ""
     chance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    @property
+    def digest(self) -> str:
+        """Of everybody's references, all words and seeds."""
+        cast = {id(member): member for one in self.commissions for member in one.cast}
+        looks = {key: references_digest(member.references) for key, member in cast.items()}
+        rows = [[one.key, one.words, one.seed, *(looks[id(member)] for member in one.cast)] for one in self.commissions]
+        return _digest({"commissions": rows})
+
 
 @dataclass
 class BasePainter:
@@ -117,7 +129,7 @@ class BasePainter:
     def digest(self) -> str:
         engine = "" if self.engine is None else str(getattr(self.engine, "digest", ""))
         facts: dict[str, Any] = {"base": self.base.digest, "dtype": str(self.base.dtype), "engine": engine}
-        facts |= changed_options(self.engine)
+        facts |= changed_options(self.engine) | way_of_learning(self.engine, self.base)
         return _digest({**facts, **asdict(self.batching.of(self.engine, self.base))})
 
     @property
@@ -149,6 +161,14 @@ def changed_options(engine: Engine | None) -> dict[str, Any]:
     if options is None:
         return {}
     return {name: value for name, value in asdict(options).items() if value != asdict(type(options)())[name]}
+
+
+def way_of_learning(engine: Engine | None, base: Backbone) -> dict[str, Any]:
+    """Of an engine that learns faces, all that decides what it learns."""
+    learning, fame = getattr(engine, "learning", None), getattr(engine, "fame", None)
+    if learning is None:
+        return {}
+    return {"learning": {"steps": learning.steps, **learning.facts(base.family, fame)}}
 
 
 def picture_key(painter: Painter, commission: Commission) -> str:

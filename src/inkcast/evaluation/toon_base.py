@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from inkcast.assets import toon_weights
+from inkcast.engines.checkpoints import weights_digest
 from inkcast.engines.engine import Engine
 from inkcast.engines.registry import load_engine
 from inkcast.evaluation.batches import Batching
@@ -49,6 +50,12 @@ class Eyes:
     """The seeing nets in a folder of toon weights."""
 
     folder: Path
+
+    @property
+    def digest(self) -> str:
+        """Of the files of all that judges."""
+        parts = ("oracle", "detector", "face_judge", "judge", "image_encoder")
+        return weights_digest(files=[path for part in parts for path in sorted((self.folder / part).glob("*.*"))])
 
     @property
     def oracle(self) -> OracleReader:

@@ -94,6 +94,11 @@ class ToonScorer:
     detector: ToonDetector
     cases: Mapping[str, LookCase]
 
+    def load(self) -> None:
+        self.common.load()
+        match(self.oracle, self.detector, [Case(())], np.full((1, 64, 64, 3), 255, np.uint8))
+        self.oracle.scenes(np.full((1, 64, 64, 3), 255, np.uint8))
+
     def score(self, commissions: Sequence[Commission], pictures: Sequence[Picture]) -> list[Seen]:
         cases = [self.cases[one.key] for one in commissions]
         stacked = np.stack(pictures)

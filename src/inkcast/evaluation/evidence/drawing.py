@@ -48,6 +48,7 @@ def draw_claim(
         "count": lab.count,
         **asdict(lab.batching),
         "learning": asdict(lab.learning),
+        "judges": eyes.digest,
         "arms": [arm.name for arm in arms],
         **lacking,
     }
