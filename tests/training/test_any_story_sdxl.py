@@ -15,7 +15,9 @@ from tests.training.command import command_line, flags
 
 from inkcast.engines.any_story.weights import ROUTER_SIZE, SUBJECT_SIZE
 from inkcast.errors import TrainingError
+from inkcast.sampling.sampler import DrawSettings
 from inkcast.sdxl.backbone import load_backbone
+from inkcast.training import showing
 from inkcast.training.any_story import AnyStoryTraining, Parameters, Varied
 from inkcast.training.data.building import build
 from inkcast.training.data.reading import ShardSource
@@ -62,6 +64,10 @@ def tiny_settings(folder: Path, base: Path, out: Path) -> list[str]:
     return [f"out={out}", *plain, *(f"{name}={value}" for name, value in wanted.items())]
 
 
+def blank(how: DrawSettings) -> Image.Image:
+    return Image.new("RGB", how.size)
+
+
 def test_a_dry_run_of_both_recipes(folder: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     qformer = [f"parameters.qformer.{value}" for value in SMALL]
@@ -86,7 +92,7 @@ def test_a_dry_run_of_both_recipes(folder: Path, tiny_base_folder: Path, tmp_pat
         assert grid.shape == (side // 2 + rows * side, 4 * side, 3)
 
 
-def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path) -> None:
+def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "shards"
     build(toon_items("subjects", 3, 64), "subjects", data)
     settings = tiny_settings(data, tiny_base_folder, tmp_path / "run")
@@ -104,6 +110,11 @@ def test_shards_are_read_as_well(tiny_base_folder: Path, tmp_path: Path) -> None
     assert "tokens_2" in sample
     batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
     assert torch.isfinite(objective.module(batch)["loss"])
+
+    drawn: list[DrawSettings] = []
+    monkeypatch.setattr(showing, "draw", lambda base, given, how, **more: [drawn.append(how), blank(how)][1:])
+    assert objective.picture() is not None
+    assert {(how.steps, how.guidance, how.scheduler) for how in drawn} == {(2, 7.5, "euler-karras")}
 
 
 def test_the_recipes_are_at_the_papers_sizes() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
-from inkcast.training.showing import stored_panels
+from inkcast.engines.any_story.engine import AnyStory
+from inkcast.engines.story_maker.engine import StoryMaker
+from inkcast.sampling.sampler import DrawSettings
+from inkcast.sdxl.backbone import Backbone
+from inkcast.training.showing import shown_settings, stored_panels
 
 
 class Letters:
@@ -49,3 +54,13 @@ def test_data_that_show_nobody_are_not_looked_through_for_ever() -> None:
             return super().__getitem__(0)
 
     assert stored_panels(Nobody(), Letters(), 3) == ()
+
+
+@pytest.mark.parametrize(("engine", "scheduler"), [(AnyStory, "euler-karras"), (StoryMaker, "unipc")])
+def test_shown_pictures_are_drawn_as_the_engine_draws_by_itself(
+    backbone: Backbone, engine: Any, scheduler: str
+) -> None:
+    size = (backbone.side, backbone.side)
+    assert shown_settings(engine, backbone, 3) == DrawSettings(size, 25, 7.5, scheduler=scheduler, seed=3)
+    said = shown_settings(engine, backbone, 0, steps=2, guidance=1.0)
+    assert said == DrawSettings(size, 2, 1.0, scheduler=scheduler)

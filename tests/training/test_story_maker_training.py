@@ -25,8 +25,10 @@ from inkcast.engines.story_maker.eyes import Preparation
 from inkcast.engines.story_maker.weights import load_adapter
 from inkcast.errors import BaseModelError, TrainingError
 from inkcast.sampling.controlnet import PACKED
+from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sdxl.backbone import load_backbone
 from inkcast.toon.nets import Detector, FaceEncoder, save_net
+from inkcast.training import showing
 from inkcast.training.checkpoints import existing, initialise
 from inkcast.training.data.building import build
 from inkcast.training.data.toon import toon_items
@@ -257,7 +259,9 @@ def test_the_full_size_recipe_is_the_papers_and_the_published_layout() -> None:
     assert Parameters.model_validate(toon.parameters).attention_form == "paper"
 
 
-def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path, tmp_path: Path) -> None:
+def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(
+    tiny_base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On shards of people over a base that predicts noise, beginning nowhere; then the engine reads what came out."""
     build(toon_items("people", 4, 64), "people", tmp_path / "shards")
     base = load_backbone(tiny_base_folder, device="cpu", dtype=torch.float32)
@@ -279,7 +283,17 @@ def test_a_dry_run_of_the_full_size_recipe_at_tiny_width(tiny_base_folder: Path,
     changes = {"out": tmp_path / "run", "steps": 2, "batch": 2, "precision": "no", "device": "cpu", "log_every": 1}
     changes["sample_every"] = 2
     loader = recipe.loader.model_copy(update={"workers": 0})
+    ways: list[DrawSettings] = []
+
+    def noting(base: Any, given: Any, how: DrawSettings, **more: Any) -> list[Image.Image]:
+        ways.append(how)
+        return draw(base, given, how, **more)
+
+    monkeypatch.setattr(showing, "draw", noting)
     run = train(recipe.model_copy(update=changes | {"parameters": parameters, "loader": loader}))
+    assert [(how.steps, how.guidance, how.scheduler, how.seed) for how in ways] == [
+        (2, 7.5, "unipc", seed) for seed in range(4)
+    ]
     for line in (run / "log.jsonl").read_text().splitlines():
         assert np.isfinite(json.loads(line)["loss"])
         assert json.loads(line)["attention"] > 0

@@ -35,7 +35,7 @@ from inkcast.engines.any_story.weights import (
 from inkcast.engines.ip_adapter.weights import Adapter, load_adapter
 from inkcast.errors import TrainingError
 from inkcast.images import Reference
-from inkcast.sampling.sampler import DrawSettings, Step
+from inkcast.sampling.sampler import Step
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
@@ -48,7 +48,7 @@ from inkcast.training.latents import open_cache
 from inkcast.training.objective import Sample, Source, generator
 from inkcast.training.pairs import Pairs
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, stored_panels
+from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, shown_settings, stored_panels
 from inkcast.training.subjects import Subjects, reference_cutout
 
 
@@ -87,6 +87,7 @@ class Parameters(Table):
     Errors where subjects stand weigh `focus` times as much. `lean` over 1 meets noisy timesteps more often
     (`drawn_timestep`; drawn pictures only). `subject_scale` and `reference_strength` are those with which the export is
     drawn where nobody says others (left out: the encoders' own, else 1); in training both are 1.
+    `guidance` and `show_steps` draw the pictures shown; left out they are the engine's own, as its scheduler is.
     """
 
     base: str | Path
@@ -115,8 +116,8 @@ class Parameters(Table):
     subject_scale: float | None = Field(None, ge=0, le=10)
     reference_strength: float | None = Field(None, ge=0, le=10)
     int8: bool = True
-    guidance: float = 4.0
-    show_steps: int = 25
+    guidance: float | None = None
+    show_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ class AnyStoryTraining:
         return drawn_panels(self.seed, seen)
 
     def _column(self, engine: AnyStory, panel: ShownPanel, number: int) -> UInt8[np.ndarray, "h w 3"]:
-        side = self.base.side
-        settings = DrawSettings((side, side), self.parameters.show_steps, self.parameters.guidance, seed=number)
+        side, table = self.base.side, self.parameters
+        settings = shown_settings(engine, self.base, number, steps=table.show_steps, guidance=table.guidance)
         maps: list[np.ndarray] = []
 
         def note(step: Step) -> None:

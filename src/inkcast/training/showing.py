@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkcast.cast.character import Character, CharacterId
+from inkcast.drawing.easel import usual
 from inkcast.engines.engine import Engine, Member, PanelPrompt, Style
 from inkcast.images import Reference
 from inkcast.sampling.sampler import DrawSettings, Step, draw
@@ -63,6 +64,15 @@ def stored_panels(source: Source, tokenizer: Any, count: int = STORED) -> tuple[
         if len(found) == count:
             break
     return tuple(found)
+
+
+def shown_settings(
+    engine: Engine, base: Backbone, seed: int, *, steps: int | None = None, guidance: float | None = None
+) -> DrawSettings:
+    """As `inkcast make` draws with the engine on that base, but for what a recipe says."""
+    said = {"steps": steps, "guidance": guidance}
+    known: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    return replace(usual(engine, base), seed=seed, **known)
 
 
 def shown_column(

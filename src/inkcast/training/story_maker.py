@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from inkcast.engines.story_maker.trainee import StoryMakerTrainee
 from inkcast.engines.story_maker.weights import FILE, Adapter, Facts, fresh_adapter, save_adapter
 from inkcast.errors import TrainingError
 from inkcast.images import Reference
-from inkcast.sampling.sampler import DrawSettings
 from inkcast.sdxl.backbone import Backbone, load_backbone
 from inkcast.sdxl.image_encoder import ImageEncoder, load_image_encoder
 from inkcast.sdxl.resampler import ResamplerSize
@@ -43,7 +42,7 @@ from inkcast.training.objective import Source
 from inkcast.training.people import POINTS, SHOWN, WANTED, LeftOut, People
 from inkcast.training.pose_controlnet import PoseGuide, load_controlnet
 from inkcast.training.recipe import Recipe, Table
-from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, stored_panels
+from inkcast.training.showing import ShownPanel, drawn_panels, reference_of, shown_column, shown_settings, stored_panels
 from inkcast.training.story_maker_ablations import PeopleAlone, WithoutBackground, freeze
 from inkcast.training.subjects import Subjects, reference_rendering
 from inkcast.vision.detector import ToonDetector
@@ -87,6 +86,7 @@ class Parameters(Table):
     paper's are.
     `init_faceid` and `init_plus` are IP-Adapters to begin with (section 5.1.2); without the first, keys and values are
     the second's.
+    `guidance` and `show_steps` draw the pictures shown; left out they are the engine's own, as its scheduler is.
     """
 
     base: str | Path
@@ -119,8 +119,8 @@ class Parameters(Table):
     snr_gamma: float = 0.0
     focus: float = 1.0
     int8: bool = False
-    guidance: float = 4.0
-    show_steps: int = 25
+    guidance: float | None = None
+    show_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,12 @@ class StoryMakerTraining:
         beside the layers. None where the data show nobody."""
         whole = StoryMaker(self.base, self.eyes, self.adapter, options=Options(lora_scale=0.0))
         engine: Engine = whole if self.parameters.background else PeopleAlone(whole)
-        side, table = self.base.side, self.parameters
+        table = self.parameters
         panels = self._drawn() if table.data is None else stored_panels(self.source, self.base.tokenizers[0])
+        settings = shown_settings(whole, self.base, 0, steps=table.show_steps, guidance=table.guidance)
         columns = [
-            shown_column(self.base, engine, panel, DrawSettings((side, side), table.show_steps, table.guidance, seed=n))
-            for n, panel in enumerate(panels)
+            shown_column(self.base, engine, panel, replace(settings, seed=number))
+            for number, panel in enumerate(panels)
         ]
         return torch.from_numpy(rearrange(np.stack(columns), "n h w c -> h (n w) c")) if columns else None
 
