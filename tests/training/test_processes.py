@@ -52,6 +52,19 @@ def test_two_processes_are_one(toy_process: Start, tmp_path: Path) -> None:
         assert torch.allclose(value, ends[1][name], atol=1e-6), name
 
 
+@pytest.mark.slow
+def test_two_processes_follow_one_clock(toy_process: Start, tmp_path: Path) -> None:
+    """Rates that the clock sets are the same on both, to the bit; otherwise their weights drift apart."""
+    out, seen = tmp_path / "two", tmp_path / "seen"
+    seen.mkdir()
+    usual = ("schedule.decay=linear", "optimizer.learning_rate=0.05", "checkpoints.minutes=0.002")
+    finished(toy_process(*usual, f"out={out}", "max_minutes=0.02", f"parameters.seen={seen}", processes=2))
+    first, second = (load_file(seen / f"{rank}.safetensors") for rank in (0, 1))
+    assert first["count"] > 8
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
 def settings(table: dict[str, Any], prefix: str = "") -> list[str]:
     """A recipe's values as `key.path=value` overrides."""
     pairs: list[str] = []

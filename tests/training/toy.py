@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from inkcast.training.trainer import train
 
 class Parameters(Table):
     """`dropout` makes the loss depend on chance inside the model; `broken` is the sample whose loss is no number,
-    `steep` the one with a loss that has no gradient. `data` is named but not read."""
+    `steep` the one with a loss that has no gradient. Every process leaves in `seen` how many batches it
+    read, and with which weights the last. `data` is named but not read."""
 
     dropout: float = 0.0
     broken: int = -1
     steep: int = -1
+    seen: Path | None = None
     data: Path | None = None
 
 
@@ -38,15 +41,18 @@ class Points:
 
 
 class Regression(nn.Module):
-    def __init__(self, dropout: float, steep: int = -1) -> None:
+    def __init__(self, parameters: Parameters) -> None:
         super().__init__()
-        self.steep = steep
-        self.layers = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
+        self.steep, self.record = parameters.steep, parameters.seen
+        self.layers = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(parameters.dropout), nn.Linear(8, 1))
         self.frozen = nn.Linear(1, 1).requires_grad_(False)
         self.seen: list[int] = []
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         self.seen += batch["index"].tolist()
+        if self.record is not None:
+            file = self.record / f"{os.environ.get('RANK', 0)}.safetensors"
+            save_file(self.state_dict() | {"count": torch.tensor(len(self.seen))}, file)
         y = self.layers(batch["x"])[:, 0].float()
         loss = (y - batch["y"]).square().mean()
         if self.steep in batch["index"]:
@@ -69,7 +75,7 @@ class Toy:
 
 
 def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> Toy:
-    return Toy(Regression(parameters.dropout, parameters.steep), Points(recipe.seed, parameters.broken))
+    return Toy(Regression(parameters), Points(recipe.seed, parameters.broken))
 
 
 def register() -> None:

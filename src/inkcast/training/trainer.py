@@ -148,7 +148,7 @@ class Run:
                 with window.aside():
                     if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
                         self.show()
-                    if self.agreed(self.checkpoint_due()):
+                    if self.checkpoint_due():
                         self.checkpoint(window)
             if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
                 self.checkpoint(window)
@@ -186,7 +186,7 @@ class Run:
         window.updates += 1
         if self.average is not None:
             self.average.update(self.progress.updates)
-        self.progress.seconds += time.monotonic() - started
+        self.progress.seconds = self.first(self.progress.seconds + time.monotonic() - started)
 
     def agree(self, window: Window) -> None:
         """Makes the window's sums the mean of all processes'; a loss or a gradient that is no number ends the run.
@@ -277,8 +277,16 @@ class Run:
         with replacing_folder(self.recipe.export, EXPORTED, overwrite=True) as folder:
             shutil.copytree(self.folder / "export", folder, dirs_exist_ok=True)
 
+    def first(self, seconds: float) -> float:
+        """The first process's seconds: all take their learning rate, checkpoints and end from one clock."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        told = torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)
+        torch.distributed.broadcast(told, src=0)
+        return float(told)
+
     def agreed(self, wish: bool) -> bool:
-        """Whether any process wishes so: clocks and signals may differ between them, what they do may not."""
+        """Whether any process wishes so: signals may differ between them, what they do may not."""
         if self.accelerator.num_processes == 1:
             return wish
         return bool(self.accelerator.reduce(torch.tensor(float(wish), device=self.accelerator.device)) > 0)
