@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from accelerate.state import AcceleratorState
 from tests.training import toy
 
 from inkcast.cli import main
+from inkcast.training.claiming import Noted
+from inkcast.training.recipe import Recipe
+from inkcast.training.trainer import Report
 
 
 @pytest.fixture
@@ -47,6 +51,28 @@ def test_a_run_without_a_record_of_its_data_is_noted(
     for steps, noted in ((4, True), (5, False)):
         assert run(str(recipe), *usual, "--set", f"steps={steps}", "--resume") == 0
         assert ("note:" in capsys.readouterr().err) == noted
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_terminal_shows_the_time_left_once(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    """Also where lines of the log are minutes apart; of several processes only the first one's."""
+    clock = [0.0]
+
+    def half(recipe: Recipe, resume: bool, report: Report, note: Noted) -> Path:
+        for fraction in (0.0, 0.25, 0.5):
+            report(fraction, {"step": 1, "loss": 2.0, "images_per_second": 3.0})
+            clock[0] += 600.0
+        return recipe.folder
+
+    monkeypatch.setattr("rich.console.monotonic", lambda: clock[0])
+    monkeypatch.setattr("inkcast.training.trainer.train", half)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("RANK", rank)
+    assert run(str(recipe)) == 0
+    assert ("0:20:00" in capsys.readouterr().err) == (rank == "0")
 
 
 def test_errors_are_one_line(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

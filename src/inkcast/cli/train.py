@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +37,8 @@ def train(
     from inkcast.training.trainer import train as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    console = Console(stderr=True)
+    quiet = not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0"  # torchrun's: the first process has the bar
     with Progress(*columns, console=console, disable=quiet, speed_estimate_period=ESTIMATED_OVER) as bars:
         task = bars.add_task(wanted.name, total=1.0)
 
