@@ -203,6 +203,25 @@ def test_the_base_stays_as_it_was_and_the_poses_are_read(recipes: Any) -> None:
         assert objective.module(batch)["loss"] != objective.module(other)["loss"]
 
 
+@pytest.mark.parametrize("attention", [True, False])
+def test_gradient_checkpointing_of_a_controlnet_changes_no_gradient(recipes: Any, attention: bool) -> None:
+    gradients = []
+    for checkpointing in (False, True):
+        recipe = recipes("pose-controlnet", attention=attention)
+        recipe = recipe.model_copy(update={"gradient_checkpointing": checkpointing})
+        objective: PoseTraining = build_objective(recipe, CPU)  # type: ignore[assignment]
+        assert objective.net.is_gradient_checkpointing == checkpointing
+        chance = torch.Generator().manual_seed(0)
+        with torch.no_grad():  # its last layers start at zero, and no gradient passes them
+            for parameter in objective.net.parameters():
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=chance))
+        batch = torch.utils.data.default_collate([objective.source[n] for n in range(2)])
+        objective.module(batch)["loss"].backward()
+        gradients.append({name: p.grad for name, p in objective.net.named_parameters()})
+    assert all(gradient.abs().sum() > 0 for gradient in gradients[0].values())
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
 def test_samples_hold_faces_of_references_and_of_the_picture(recipes: Any) -> None:
     objective: StoryMakerTraining = build_objective(recipes("story-maker"), CPU)  # type: ignore[assignment]
     source = objective.source

@@ -180,5 +180,6 @@ def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> PoseT
     )
     module = EngineLoss(base, PoseTrainee(net), parameters.snr_gamma, focus=parameters.focus, guide=PoseGuide(net))
     if recipe.gradient_checkpointing:
-        base.unet.enable_gradient_checkpointing()
+        for part in (base.unet, net):  # the gradient passes the frozen UNet on its way
+            part.enable_gradient_checkpointing()
     return PoseTraining(module, Posed(subjects), base, net, parameters, recipe.seed)
