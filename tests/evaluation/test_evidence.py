@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from inkcast.cli.evaluate import app
 from inkcast.engines.any_story import figures
 from inkcast.engines.any_story.weights import load_parts, save_encoders, save_router
 from inkcast.engines.stable_identity.engine import StableIdentity
-from inkcast.errors import UsageError
+from inkcast.errors import OutputError, UsageError
 from inkcast.evaluation.batches import Batching
 from inkcast.evaluation.evidence import lab as labs
 from inkcast.evaluation.evidence.bias import KINDS_APART, TONES_APART, kinds_apart, tones_apart, traits
@@ -126,6 +127,36 @@ def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
     assert {row["low"] for row in rows} == {""}, "one block has no interval"
     assert (out / "bias" / "figures" / "by-skin-tone-any-story.svg").is_file()
     assert "bias" in (out / "evidence.html").read_text()
+
+
+def test_maps_of_other_choices_need_to_be_told_to_replace(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
+    one, name = replace(lab, count=1), "any-story-routes"
+    gather_evidence([name], one, eyes, tmp_path)
+    told = json.loads((tmp_path / name / "evaluation.json").read_text())
+    assert (told["finished"], told["facts"]["count"], told["facts"]["seed"]) == (True, 1, 7)
+    before = (tmp_path / name / "table.json").read_bytes()
+    gather_evidence([name], one, eyes, tmp_path)
+    assert (tmp_path / name / "table.json").read_bytes() == before
+    for other in (replace(one, seed=8), replace(one, count=2)):
+        with pytest.raises(OutputError, match="other choices"):
+            gather_evidence([name], other, eyes, tmp_path)
+    assert (tmp_path / name / "table.json").read_bytes() == before
+    gather_evidence([name], replace(one, seed=8), eyes, tmp_path, overwrite=True)
+    assert (tmp_path / name / "table.json").read_bytes() != before
+
+
+def test_the_overview_holds_every_claim_that_was_measured(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
+    bare = replace(lab, untrained=False)
+    gather_evidence(["any-story-parameters"], lab, eyes, tmp_path)
+    gather_evidence(["story-maker-lora"], bare, eyes, tmp_path)
+    told = (tmp_path / "evidence.html").read_text()
+    assert re.findall(r"<h2>(.*?)</h2>", told) == ["any-story-parameters", "story-maker-lora"]
+    assert ">2.020<" in told.replace("<br>", "<")
+    assert "parameters.lora=false" in told
+    assert told.count("UNTRAINED") == 1, "said of the claim that was tried out alone"
+    (tmp_path / "any-story-parameters" / "table.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"any-story-parameters/table\.json' is damaged"):
+        gather_evidence(["story-maker-lora"], bare, eyes, tmp_path)
 
 
 def test_an_engine_is_held_against_words_alone(

@@ -34,8 +34,11 @@ class Outcome:
     lacking: Mapping[str, str] = field(default_factory=dict)
 
 
+UNTRAINED = "The engines' parts are UNTRAINED: these figures say nothing about the claim."
+
+
 def untrained_note(lab: Lab) -> str:
-    return "The engines' parts are UNTRAINED: these figures say nothing about the claim." if lab.untrained else ""
+    return UNTRAINED if lab.untrained else ""
 
 
 def as_markdown(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from inkcast.evaluation.routing import (
     timesteps,
     traced,
 )
+from inkcast.evaluation.running import RESULTS
+from inkcast.evaluation.running import claim as claim_folder
 from inkcast.evaluation.suites import STYLE
 from inkcast.evaluation.toon_looks import character_of
 from inkcast.events import Progress, Report, unheard
@@ -40,8 +43,22 @@ from inkcast.sdxl.layers import execution_order
 LEVELS = 5
 
 
-def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) -> Outcome:
-    """Into the folder `out`: report.html and figure.png, per arm a block of subjects (down) by noise levels."""
+def measure_routes(claim: Claim, lab: Lab, out: Path, *, overwrite: bool = False, report: Report = unheard) -> Outcome:
+    """Into the folder `out`: evaluation.json with the choices, report.html and figure.png, per arm a block of subjects
+    (down) by noise levels. Raises `OutputError` as `run_suite`."""
+    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
+    facts = {
+        "suite": claim.name,
+        "base": lab.base.name,
+        "base_digest": lab.base.digest,
+        "weights": "untrained" if lab.untrained else "trained",
+        "seed": lab.seed,
+        "count": lab.count,
+        "levels": LEVELS,
+        "arms": [arm.name for arm in ready(claim, lab)],
+        **lacking,
+    }
+    claim_folder(out, facts, overwrite=overwrite)
     cases, at = routing_cases(lab.count, lab.seed, lab.base.side), timesteps(LEVELS)
     read: dict[str, list[Iou]] = {}
     pictures: list[Image.Image] = []
@@ -55,9 +72,6 @@ def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) 
             lambda done, name=arm.name: report(Progress(name, done, len(cases))),  # type: ignore[misc]
         )
         pictures.append(_maps(lab, engine, cases[0], at))
-    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
-    if not pictures:
-        return Outcome((), lacking)
     rows = [row for name, ious in read.items() for row in _rows(name, routing_of(ious))]
     rows += compared(claim, read)
     figure = _stacked(pictures)
@@ -67,6 +81,7 @@ def measure_routes(claim: Claim, lab: Lab, out: Path, report: Report = unheard) 
     body = f"<p>{untrained_note(lab)}</p>{notes}{bars(finer, 'Mean IoU, finer layers')}"
     shown = image(picture_address(figure, 1600), "routing maps")
     write_text(out / "report.html", page(claim, body + shown, rows))
+    write_text(out / RESULTS, json.dumps({"facts": facts, "finished": True}, indent=2) + "\n")
     return Outcome(tuple(rows), lacking)
 
 
