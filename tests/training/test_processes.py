@@ -109,6 +109,22 @@ def test_two_processes_with_half_the_weights_each_are_one(
         train(toon_unet_recipe("two", steps=6, **usual), resume=True)
 
 
+@pytest.mark.slow
+def test_shards_without_an_average_go_on_with_one(toy_process: Start, tmp_path: Path) -> None:
+    """The first updates are large and the later ones small: an average of other weights would be far from these."""
+    usual = (f"out={tmp_path / 'two'}", "sharding.on=true")
+    finished(toy_process(*usual, "steps=3", "optimizer.learning_rate=0.1", processes=2))
+    small = ("steps=5", "ema=0.9", "optimizer.learning_rate=1e-6")
+    finished(toy_process(*usual, *small, processes=2, resume=True))
+    weights, average = (
+        load_file(tmp_path / "two" / "checkpoints" / "step-00000005" / f"{name}.safetensors")
+        for name in ("weights", "average")
+    )
+    assert not torch.equal(weights["layers.0.weight"], average["layers.0.weight"])
+    for name, value in weights.items():
+        assert torch.allclose(value, average[name], atol=1e-5), name
+
+
 SIZES = {"channels": 16, "depth": 1, "heads": 2, "head_dim": 8}
 TINY: dict[str, dict[str, Any]] = {
     "any-story-stage1-sdxl": {"qformer": SIZES, "tokens": 4},

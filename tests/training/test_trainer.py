@@ -231,6 +231,26 @@ def test_a_longer_end_may_be_resumed(toy_recipe: Make) -> None:
     assert len(lines(train(toy_recipe(steps=5), resume=True))) == 5
 
 
+def test_a_resumed_run_may_cut_its_updates_otherwise(toy_recipe: Make) -> None:
+    """`accumulate` from 1 to 4 after five updates: every update is still of one whole batch."""
+    one = curve(train(toy_recipe("one", schedule={"decay": "constant"})))
+    train(toy_recipe("four", steps=5, schedule={"decay": "constant"}))
+    four = curve(train(toy_recipe("four", accumulate=4, schedule={"decay": "constant"}), resume=True))
+    assert [norm for _, _, norm, _ in four.values()] == pytest.approx(
+        [norm for _, _, norm, _ in one.values()], rel=1e-4
+    )
+
+
+def test_a_run_without_an_average_may_go_on_with_one(toy_recipe: Make) -> None:
+    """It starts at the weights there are, not at those that the resumed process was built with."""
+    first = train(toy_recipe(ema=0.0, steps=3))
+    weights = load_file(checkpoints.existing(first)[-1] / "weights.safetensors")
+    run = Run(toy_recipe(ema=0.9, steps=5), resume=True, report=lambda fraction, line: None)
+    assert same(run.state.averages(), weights)
+    run.run()
+    assert (checkpoints.existing(first)[-1] / "average.safetensors").is_file()
+
+
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_kept(toy_recipe: Make) -> None:
     with pytest.raises(TrainingError, match="the loss is nan at update 8"):
         train(toy_recipe(parameters={"broken": 7 * 8 + 3}))

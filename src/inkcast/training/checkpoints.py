@@ -97,12 +97,14 @@ def load(run: Path, state: State) -> Progress:
     if state.sharded != (last / SHARDS).exists():
         how = "several processes and sharding.on=true" if not state.sharded else "sharding.on=false"
         raise TrainingError(f"{last} can only be resumed with {how}, as it was made; or start anew with init={run}")
+    averaged = (last / AVERAGE).exists()  # a run begun without an average may go on with one, from its weights
     if state.sharded:
-        load_shards(last, state.module, state.optimizer, state.averages())
+        load_shards(last, state.module, state.optimizer, state.averages() if averaged else {})
     else:
         state.accelerator.load_state(str(last))
-        if state.average is not None:
-            state.average.load(load_file(last / AVERAGE))
+        state.accelerator.step = 0  # of accumulated parts: `accumulate` may be another than before
+    if state.average is not None and not (state.sharded and averaged):
+        state.average.load(load_file(last / AVERAGE) if averaged else trained(state.module))
     return Progress(**json.loads((last / MARKER).read_text()))
 
 
