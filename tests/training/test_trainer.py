@@ -18,7 +18,8 @@ from inkcast.errors import TrainingError
 from inkcast.training import checkpoints
 from inkcast.training.recipe import Recipe, Schedule
 from inkcast.training.schedule import rate
-from inkcast.training.trainer import Run, Window, train
+from inkcast.training.trainer import Run, train
+from inkcast.training.window import Window
 
 Make = Callable[..., Recipe]
 
@@ -33,6 +34,18 @@ def crash_at(step: int) -> Callable[[float, dict[str, Any]], None]:
             raise CrashError
 
     return report
+
+
+def stop_at(step: int) -> Callable[[Run], None]:
+    """SIGTERM within an update, as `Run.update` ends."""
+    update = Run.update
+
+    def stopped(run: Run, *arguments: Any) -> None:
+        update(run, *arguments)
+        if run.progress.updates == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return stopped
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
@@ -64,6 +77,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(toy_recipe: Make, changes: dict[
     assert [line["step"] for line in lines(cut)] == [*range(1, 9), *range(6, 13)]
     assert curve(cut) == curve(whole)
     assert same(exported(cut), exported(whole))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_line_of_the_log_reaches_over_a_checkpoint(
+    toy_recipe: Make, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    """Lines at 5, 10 and 15, stopped at 8: the mean at 10 is of five updates, in a run that went on too."""
+    changes = {"steps": 15, "log_every": 5, "accumulate": accumulate, "checkpoints": {"every": 0, "minutes": 0}}
+    whole = train(toy_recipe("whole", **changes))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "update", stop_at(8))
+        cut = train(toy_recipe("cut", **changes))
+    assert [line["step"] for line in lines(cut)] == [5]
+    train(toy_recipe("cut", **changes), resume=True)
+    assert [line["step"] for line in lines(cut)] == [5, 10, 15]
+    assert curve(cut) == curve(whole)
 
 
 def test_other_seeds_train_otherwise(toy_recipe: Make) -> None:
@@ -189,6 +218,8 @@ def test_waiting_is_a_share_of_the_time_in_which_was_trained(monkeypatch: pytest
     clock[0] = 201.0
     line = window.line(checkpoints.Progress(2, 5.0), batch=10)
     assert (line["waiting"], line["images_per_second"]) == (0.2, 4.0)
+    kept, clock[0] = window.kept(), 9.0  # another process's clock
+    assert Window.of(kept, torch.device("cpu")).line(checkpoints.Progress(2, 5.0), batch=10) == line
 
 
 def test_the_rate_drops_where_it_is_told_to() -> None:
@@ -255,18 +286,6 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it_is_kept(toy_recipe: Mak
     with pytest.raises(TrainingError, match="the loss is nan at update 8"):
         train(toy_recipe(parameters={"broken": 7 * 8 + 3}))
     assert checkpoints.existing(toy_recipe().folder)[-1].name == "step-00000005"
-
-
-def stop_at(step: int) -> Callable[[Run], None]:
-    """SIGTERM within an update, as `Run.update` ends."""
-    update = Run.update
-
-    def stopped(run: Run, *arguments: Any) -> None:
-        update(run, *arguments)
-        if run.progress.updates == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return stopped
 
 
 @pytest.mark.parametrize("parameters", [{"broken": 10 * 8 + 3}, {"steep": 10 * 8 + 3}])

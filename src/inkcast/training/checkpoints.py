@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -29,12 +30,29 @@ ENGINE_PARTS = "parts."
 """Under which an engine's training holds what the engine's file holds."""
 
 
+@dataclass(frozen=True)
+class Unlogged:
+    """The last updates, of which the log has no line yet: the seconds they took and waited, and the sums of losses."""
+
+    updates: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    sums: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass
 class Progress:
     """Updates done, and the seconds they took; the next sample is `updates * batch`."""
 
     updates: int = 0
     seconds: float = 0.0
+    unlogged: Unlogged = Unlogged()
+
+
+def read_progress(folder: Path) -> Progress:
+    """Of a whole checkpoint; older ones do not tell what was not logged."""
+    told = json.loads((folder / MARKER).read_text())
+    return Progress(told["updates"], told["seconds"], Unlogged(**told.get("unlogged", {})))
 
 
 def existing(run: Path) -> list[Path]:
@@ -105,7 +123,7 @@ def load(run: Path, state: State) -> Progress:
         state.accelerator.step = 0  # of accumulated parts: `accumulate` may be another than before
     if state.average is not None and not (state.sharded and averaged):
         state.average.load(load_file(last / AVERAGE) if averaged else trained(state.module))
-    return Progress(**json.loads((last / MARKER).read_text()))
+    return read_progress(last)
 
 
 def initialise(module: nn.Module, path: Path) -> None:

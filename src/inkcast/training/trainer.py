@@ -8,7 +8,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,43 +31,12 @@ from inkcast.training.recipe import Recipe
 from inkcast.training.schedule import done, rate
 from inkcast.training.sharding import full, shard, whole
 from inkcast.training.stopping import stopping
+from inkcast.training.window import Window
 
 LOG = "log.jsonl"
 EXPORTED = "export.json"
 
 Report = Callable[[float, dict[str, Any]], None]
-
-
-@dataclass
-class Window:
-    """What happened since the last line of the log."""
-
-    started: float = field(default_factory=time.monotonic)
-    waited: float = 0.0
-    updates: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)
-
-    def add(self, losses: dict[str, Tensor], weight: float) -> None:
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + weight * value.detach()
-
-    @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """For what is no training: pictures, checkpoints."""
-        began = time.monotonic()
-        yield
-        self.started += time.monotonic() - began
-
-    def line(self, progress: Progress, batch: int) -> dict[str, Any]:
-        """The window as one record: means, images per second, and the share of the time spent waiting for data."""
-        seconds = time.monotonic() - self.started
-        return {
-            "step": progress.updates,
-            **{name: float(f"{float(value) / self.updates:.6g}") for name, value in self.sums.items()},
-            "images_per_second": round(self.updates * batch / seconds, 2),
-            "waiting": round(self.waited / seconds, 4),
-            "minutes": round(progress.seconds / 60, 3),
-        }
 
 
 def train(
@@ -137,7 +105,7 @@ class Run:
     def run(self) -> Path:
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
         supply = batches(self.objective.source, self.recipe, process, processes, self.progress.updates)
-        window = Window()
+        window = Window.of(self.progress.unlogged, self.accelerator.device)
         self.model.train()
         with stopping() as stop, attention_backend(self.accelerator.device):
             while not self.agreed(done(self.recipe, self.progress) >= 1.0 or stop.is_set):
@@ -145,10 +113,11 @@ class Run:
                 if self.progress.updates % self.recipe.log_every == 0:
                     self.log(window)
                     window = Window()
-                with window.aside():
-                    if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
+                if self.recipe.sample_every and self.progress.updates % self.recipe.sample_every == 0:
+                    with window.aside():
                         self.show()
-                    if self.checkpoint_due():
+                if self.checkpoint_due():
+                    with window.aside():
                         self.checkpoint(window)
             if self.progress.updates > self.saved_updates or not checkpoints.existing(self.folder):
                 self.checkpoint(window)
@@ -250,6 +219,7 @@ class Run:
     def checkpoint(self, window: Window) -> None:
         """Saves the state, then exports the averaged weights."""
         self.agree(window)
+        self.progress.unlogged = window.kept()
         checkpoints.save(self.folder, self.state, self.progress, self.recipe.checkpoints.keep)
         self.saved_at, self.saved_updates = self.progress.seconds, self.progress.updates
         self.export()
