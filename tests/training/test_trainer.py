@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -250,11 +251,58 @@ def test_init_refuses_weights_of_another_shape(toy_recipe: Make, tmp_path: Path)
 def test_a_run_is_not_overwritten_nor_resumed_as_another(toy_recipe: Make) -> None:
     with pytest.raises(TrainingError, match="nothing to resume"):
         train(toy_recipe(), resume=True)
+    with pytest.raises(CrashError):
+        train(toy_recipe(), report=crash_at(3))
+    with pytest.raises(TrainingError, match="begun with another batch: go on with the same, or start anew without --r"):
+        train(toy_recipe(batch=4), resume=True)
     train(toy_recipe(steps=3))
     with pytest.raises(TrainingError, match="holds a run already"):
         train(toy_recipe(steps=3))
-    with pytest.raises(TrainingError, match="begun with another parameters, batch"):
+    with pytest.raises(TrainingError, match=r"begun with another parameters, batch: .* with init="):
         train(toy_recipe(batch=4, parameters={"dropout": 0.1}), resume=True)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_killed_before_its_first_checkpoint_begins_again(toy_recipe: Make, resume: bool) -> None:
+    with pytest.raises(CrashError):
+        train(toy_recipe("cut"), report=crash_at(4))
+    cut = train(toy_recipe("cut"), resume=resume)
+    whole = train(toy_recipe("whole"))
+    assert [line["step"] for line in lines(cut)] == list(range(1, 13))
+    assert curve(cut) == curve(whole)
+    assert same(exported(cut), exported(whole))
+
+
+def test_what_a_killed_run_left_goes_at_the_next_start(toy_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an export, half a checkpoint, half a file, and a checkpoint half-removed: never taken for a whole one."""
+    recipe = toy_recipe(steps=4, checkpoints={"every": 1, "keep": 2, "minutes": 0})
+    rmtree = shutil.rmtree
+
+    def killed_within(path: Path, ignore_errors: bool = False) -> None:
+        if path.name.startswith("step-"):
+            (path / "weights.safetensors").unlink()
+            raise CrashError
+        rmtree(path, ignore_errors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed_within)
+        with pytest.raises(CrashError):
+            train(recipe)
+    run = recipe.folder
+    assert [folder.name[-1] for folder in checkpoints.existing(run)] == ["2", "3"]
+    assert (run / "checkpoints" / "step-00000001").is_dir()
+    for left in (".inkcast-export", "checkpoints/.inkcast-7"):
+        (run / left).mkdir()
+        (run / left / "half").touch()
+    (run / "samples").mkdir()
+    for name in (".inkcast-0.json", "samples/.inkcast-1.png", "samples/step-1.png", "notes.txt"):
+        (run / name).touch()
+    Run(recipe, resume=True, report=lambda fraction, line: None)
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoints", "data.json", "export", "log.jsonl", "notes.txt", "recipe.json", "samples",
+    }  # fmt: skip
+    assert [path.name for path in (run / "samples").iterdir()] == ["step-1.png"]
+    assert [folder.name[-1] for folder in sorted((run / "checkpoints").iterdir())] == ["2", "3"]
 
 
 def test_a_longer_end_may_be_resumed(toy_recipe: Make) -> None:

@@ -60,6 +60,16 @@ def existing(run: Path) -> list[Path]:
     return sorted(marker.parent for marker in (run / "checkpoints").glob(f"step-*/{MARKER}"))
 
 
+def sweep(run: Path) -> None:
+    """Removes what a killed run left: exports, pictures and checkpoints half-written, and checkpoints half-removed."""
+    kept = existing(run)
+    for left in (*run.glob(f"{TEMPORARY}*"), *run.glob(f"*/{TEMPORARY}*"), *run.glob("checkpoints/step-*")):
+        if left.is_dir() and left not in kept:
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.is_file():
+            left.unlink()
+
+
 @dataclass(frozen=True)
 class State:
     """What a checkpoint is of: the prepared things accelerate knows, and the same things as torch's."""
@@ -82,10 +92,6 @@ def save(run: Path, state: State, progress: Progress, keep: int) -> None:
     accelerator = state.accelerator
     target = run / "checkpoints" / f"step-{progress.updates:08d}"
     staging = run / "checkpoints" / f"{TEMPORARY}{progress.updates}"
-    if accelerator.is_main_process:
-        for left in (run / "checkpoints").glob(f"{TEMPORARY}*"):  # of a run that was killed while it saved
-            shutil.rmtree(left, ignore_errors=True)
-    accelerator.wait_for_everyone()
     if state.sharded:
         save_shards(staging, state.module, state.optimizer, state.averages())
     else:
@@ -102,15 +108,19 @@ def save(run: Path, state: State, progress: Progress, keep: int) -> None:
             (folder / MARKER).write_text(json.dumps(asdict(progress)) + "\n")
         shutil.rmtree(staging, ignore_errors=True)
         for old in existing(run)[:-keep]:
+            (old / MARKER).unlink()
             shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
 
 
 def load(run: Path, state: State) -> Progress:
-    """Puts the run's last checkpoint back into what `state` holds; `TrainingError` if none, or none of this kind."""
+    """Puts the run's last checkpoint back into what `state` holds; `TrainingError` if it is not of this kind.
+
+    Of a run that has none yet nothing is behind.
+    """
     found = existing(run)
     if not found:
-        raise TrainingError(f"nothing to resume in {run}: no whole checkpoint; start without --resume")
+        return Progress()
     last = found[-1]
     if state.sharded != (last / SHARDS).exists():
         how = "several processes and sharding.on=true" if not state.sharded else "sharding.on=false"

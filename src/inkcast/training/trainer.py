@@ -23,7 +23,7 @@ from inkcast.files import replacing_folder
 from inkcast.images import save_png
 from inkcast.training import checkpoints
 from inkcast.training.checkpoints import Progress, State
-from inkcast.training.claiming import Noted, begin, claim
+from inkcast.training.claiming import LOG, Noted, begin, claim
 from inkcast.training.ema import Average
 from inkcast.training.loading import batches
 from inkcast.training.objective import Objective, build_objective, rebuilt
@@ -33,7 +33,6 @@ from inkcast.training.sharding import full, shard, whole
 from inkcast.training.stopping import stopping
 from inkcast.training.window import Window
 
-LOG = "log.jsonl"
 EXPORTED = "export.json"
 
 Report = Callable[[float, dict[str, Any]], None]
