@@ -14,6 +14,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from transformers import (
+    CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -21,6 +22,8 @@ from transformers import (
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
 )
+
+from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 
 TEXT_DIM = 32
 PICTURE = 64  # pixels; the VAE's factor is 8, so latents are 8 x 8
@@ -185,3 +188,18 @@ def unet_inputs(model: UNet2DConditionModel, rows: int, seed: int = 0) -> dict[s
             "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]]).repeat(rows, 1),
         },
     }
+
+
+def eyes(folder: Path) -> None:
+    """The toon world's seeing nets and the CLIP vision model, always the same random ones, into the folder."""
+    torch.manual_seed(0)
+    for name, net in (
+        ("oracle", Oracle()),
+        ("detector", Detector()),
+        ("face", FaceEncoder()),
+        ("face_judge", FaceJudge()),
+        ("judge", Judge()),
+    ):
+        save_net(net, folder / name)
+    image_encoder().save_pretrained(folder / "image_encoder")
+    CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")

@@ -16,7 +16,6 @@ import pytest
 import torch
 from PIL import Image
 from tests import tiny
-from transformers import CLIPImageProcessorPil
 from typer.testing import CliRunner
 
 from inkcast.assets import toon_weights
@@ -42,7 +41,6 @@ from inkcast.evaluation.toon_looks import LookCase
 from inkcast.evaluation.toon_suite import case_suite
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
-from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.world import CREATURES, SKINS, split_of
 from inkcast.training.recipe import load_recipe
 from inkcast.training.story_maker_ablations import PeopleAlone
@@ -53,17 +51,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture(scope="module")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Eyes:
     folder = tmp_path_factory.mktemp("eyes")
-    torch.manual_seed(0)
-    for name, net in (
-        ("oracle", Oracle()),
-        ("detector", Detector()),
-        ("face", FaceEncoder()),
-        ("face_judge", FaceJudge()),
-        ("judge", Judge()),
-    ):
-        save_net(net, folder / name)
-    tiny.image_encoder().save_pretrained(folder / "image_encoder")
-    CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")
+    tiny.eyes(folder)
     return Eyes(folder)
 
 

@@ -15,11 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from tests import tiny
 from tests.evaluation.colours import BLUE, RED, character, commission
-from tests.tiny import image_encoder
-from transformers import CLIPImageProcessorPil
 from typer.testing import CliRunner
 
 from inkcast.cast.character import Character, CharacterId, Identity
@@ -51,7 +49,6 @@ from inkcast.evaluation.toon_words import plain
 from inkcast.events import Event, Note
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import sample_look
-from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.world import Look, split_of
 
 GIRL = Look("girl", "tan", "round", "bob", "black", "blue", "red", "plain", "skirt", "blue", "none")
@@ -60,17 +57,7 @@ GIRL = Look("girl", "tan", "round", "bob", "black", "blue", "red", "plain", "ski
 @pytest.fixture(scope="module")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eyes")
-    torch.manual_seed(0)
-    for name, net in (
-        ("oracle", Oracle()),
-        ("detector", Detector()),
-        ("face", FaceEncoder()),
-        ("face_judge", FaceJudge()),
-        ("judge", Judge()),
-    ):
-        save_net(net, folder / name)
-    image_encoder().save_pretrained(folder / "image_encoder")
-    CLIPImageProcessorPil().save_pretrained(folder / "image_encoder")
+    tiny.eyes(folder)
     return folder
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import image_encoder
-from transformers import CLIPImageProcessorPil
+from tests import tiny
 from typer.testing import CliRunner
 
 from inkcast.cli.evaluate import app
@@ -33,7 +32,6 @@ from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.dataset import stars
 from inkcast.toon.labels import LOOK_HEADS
-from inkcast.toon.nets import Detector, FaceEncoder, FaceJudge, Judge, Oracle, save_net
 from inkcast.toon.renderer import render
 from inkcast.toon.world import Actor, Look, Scene, Thing, split_of
 from inkcast.vision.detector import Found, ToonDetector
@@ -239,17 +237,7 @@ def test_grids_and_tables() -> None:
 
 @pytest.fixture
 def eyes(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    for name, net in (
-        ("oracle", Oracle()),
-        ("detector", Detector()),
-        ("face", FaceEncoder()),
-        ("face_judge", FaceJudge()),
-        ("judge", Judge()),
-    ):
-        save_net(net, tmp_path / "eyes" / name)
-    image_encoder().save_pretrained(tmp_path / "eyes" / "image_encoder")
-    CLIPImageProcessorPil().save_pretrained(tmp_path / "eyes" / "image_encoder")
+    tiny.eyes(tmp_path / "eyes")
     return tmp_path / "eyes"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -360,15 +359,14 @@ def preferences(
 
 def _settings(written: list[str]) -> dict[str, str | int | float | bool]:
     """`one_figure=false` as a script would mean it. Raises `UsageError`."""
+    from inkcast.training.recipe import toml_value
+
     found = {}
     for one in written:
         name, equals, value = one.partition("=")
         if not equals:
             raise UsageError(f"--set {one}: write NAME=VALUE, such as one_figure=false")
-        try:
-            found[name.strip()] = json.loads(value)
-        except ValueError:
-            found[name.strip()] = value
+        found[name.strip()] = toml_value(value)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from inkcast.toon.labels import LOOK_HEADS
-from inkcast.toon.nets import Detector, save_net
+from inkcast.toon.nets import Detector
 from inkcast.toon.world import KINDS
 from inkcast.training.objective import generator
 from inkcast.training.perception_augment import degrade
 from inkcast.training.perception_data import SIDE, RenderedSet, SetSpec, rendered_set
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.recipe import Recipe, Table
 
 CELLS = SIDE // Detector.stride
@@ -134,20 +134,8 @@ class DetectorModule(nn.Module):
         }
 
 
-@dataclass(frozen=True)
-class DetectorObjective:
-    module: DetectorModule
-    source: DetectorSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
-
-
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> DetectorObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     spec = SetSpec(parameters.pictures, parameters.data_seed, "train", parameters.sheets)
     data = rendered_set(parameters.cache, spec, parameters.workers)
     module = DetectorModule(parameters.degraded).to(device)
-    return DetectorObjective(module, DetectorSource(data, parameters.fewest, recipe.seed))
+    return NetObjective(module, DetectorSource(data, parameters.fewest, recipe.seed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from inkcast.toon.labels import ABSENT
-from inkcast.toon.nets import FaceEncoder, arc_face, save_net
+from inkcast.toon.nets import FaceEncoder, arc_face
 from inkcast.training.objective import generator
 from inkcast.training.perception_augment import degrade
 from inkcast.training.perception_data import RenderedSet, SetSpec, rendered_set
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.recipe import Recipe, Table
 from inkcast.vision.alignment import align_face
 from inkcast.vision.face import TOON_ZOOM
@@ -86,19 +86,7 @@ class FaceModule(nn.Module):
         return {"loss": arc_face(cosine, batch["identity"], self.margin, self.scale), "accuracy": right}
 
 
-@dataclass(frozen=True)
-class FaceObjective:
-    module: FaceModule
-    source: FaceSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
-
-
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> FaceObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     source = FaceSource(parameters.open(), parameters.smallest, recipe.seed)
     module = FaceModule(parameters.identities, parameters.margin, parameters.scale, parameters.degraded)
-    return FaceObjective(module.to(device), source)
+    return NetObjective(module.to(device), source)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,11 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from inkcast.errors import TrainingError
-from inkcast.toon.nets import FaceJudge, save_net
+from inkcast.toon.nets import FaceJudge
 from inkcast.training.objective import generator
 from inkcast.training.perception_augment import degrade
 from inkcast.training.perception_data import RenderedSet
 from inkcast.training.perception_face import FaceParameters, aligned, readable
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.recipe import Recipe
 
 
@@ -78,18 +77,6 @@ class FaceJudgeModule(nn.Module):
         return {"loss": loss, "accuracy": right}
 
 
-@dataclass(frozen=True)
-class FaceJudgeObjective:
-    module: FaceJudgeModule
-    source: PairSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
-
-
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> FaceJudgeObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     source = PairSource(parameters.open(), parameters.smallest, recipe.seed)
-    return FaceJudgeObjective(FaceJudgeModule(parameters.temperature, parameters.degraded).to(device), source)
+    return NetObjective(FaceJudgeModule(parameters.temperature, parameters.degraded).to(device), source)

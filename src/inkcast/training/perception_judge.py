@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from inkcast.toon.labels import SUBJECT_HEADS
-from inkcast.toon.nets import Heads, Judge, save_net
+from inkcast.toon.nets import Heads, Judge
 from inkcast.training.perception_augment import degrade
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.perception_oracle import choice_loss
 from inkcast.training.perception_views import ViewParameters, ViewSource, agreement
 from inkcast.training.recipe import Recipe
@@ -42,18 +41,6 @@ class JudgeModule(nn.Module):
         return {"loss": looks / 2 + 2 * views, "accuracy": right, "retrieval": found}
 
 
-@dataclass(frozen=True)
-class JudgeObjective:
-    module: JudgeModule
-    source: ViewSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
-
-
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> JudgeObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     source = ViewSource(parameters.open(), parameters.fewest, recipe.seed)
-    return JudgeObjective(JudgeModule(parameters).to(device), source)
+    return NetObjective(JudgeModule(parameters).to(device), source)

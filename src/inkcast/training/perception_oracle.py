@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +17,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from inkcast.toon.labels import ABSENT, LOOK_HEADS, SCENE_HEADS
-from inkcast.toon.nets import Oracle, save_net
+from inkcast.toon.nets import Oracle
 from inkcast.training.latents import CHUNK, redrawn
 from inkcast.training.objective import generator
 from inkcast.training.perception_augment import degrade
 from inkcast.training.perception_data import RenderedSet, SetSpec, rendered_set
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.recipe import Recipe, Table
 from inkcast.training.toon_unet import digest, load_vae
 from inkcast.vision.crops import crop_boxes
@@ -142,25 +142,13 @@ class OracleModule(nn.Module):
         }
 
 
-@dataclass(frozen=True)
-class OracleObjective:
-    module: OracleModule
-    source: OracleSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
-
-
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> OracleObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     spec = SetSpec(parameters.pictures, parameters.data_seed, "train", parameters.sheets)
     data = rendered_set(parameters.cache, spec, parameters.workers)
     decoded = None
     if parameters.vae is not None and parameters.decoded:
         decoded = decoded_pictures(data, load_vae(parameters.vae, device), min(parameters.decoded, parameters.pictures))
-    return OracleObjective(
+    return NetObjective(
         OracleModule(parameters.degraded, parameters.kind).to(device),
         OracleSource(data, parameters.fewest, recipe.seed, decoded),
     )

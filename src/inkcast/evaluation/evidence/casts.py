@@ -23,7 +23,7 @@ MOVING = ("waving", "pointing", "sitting", "reading", "jumping", "dancing", "che
 
 def usual_cases(lab: Lab) -> Mapping[str, LookCase]:
     """One and two characters, as the suite `toon` draws them."""
-    return {f"{n}/{k}": case for n in (1, 2) for k, case in enumerate(look_cases(lab.count, n, lab.seed))}
+    return _cases(lab, 1, 2)
 
 
 def look_alikes(lab: Lab) -> Mapping[str, LookCase]:
@@ -69,12 +69,17 @@ def kind_cases(lab: Lab) -> Mapping[str, LookCase]:
 
 def single_cases(lab: Lab) -> Mapping[str, LookCase]:
     """One character each, as the suite `toon` draws them."""
-    return {f"1/{k}": case for k, case in enumerate(look_cases(lab.count, 1, lab.seed))}
+    return _cases(lab, 1)
 
 
 def pair_cases(lab: Lab) -> Mapping[str, LookCase]:
     """Two characters each, as the suite `toon` draws them."""
-    return {f"2/{k}": case for k, case in enumerate(look_cases(lab.count, 2, lab.seed))}
+    return _cases(lab, 2)
+
+
+def _cases(lab: Lab, *people: int) -> Mapping[str, LookCase]:
+    """So many people each, under "people/number"."""
+    return {f"{n}/{k}": case for n in people for k, case in enumerate(look_cases(lab.count, n, lab.seed))}
 
 
 def _look(rng: np.random.Generator, kind: str, skin: str) -> Look:
