@@ -23,6 +23,7 @@ from inkcast.evaluation.routing import (
     routing_cases,
     routing_of,
     timesteps,
+    true_gate,
     write_routing,
 )
 from inkcast.sdxl.backbone import Backbone
@@ -89,6 +90,34 @@ def test_a_router_that_knows_scores_one_and_a_blind_one_does_not(backbone: Backb
     assert len(known.layers) >= 2
     blind = measure_routing(backbone, Knowing(any_story(backbone), case, latent, blind=True), [case], (500,))  # type: ignore[arg-type]
     assert blind.finer.mean < 0.5
+    assert set(known.people) == {2}
+
+
+def test_true_gates_stand_in_for_the_router_s_and_for_nothing_else(backbone: Backbone) -> None:
+    """As if the router knew: what the UNet makes of the picture is that, and what the router says of it is its own."""
+    (case,) = [case for case in routing_cases(12, seed=5, side=backbone.side) if len(case.looks) == 2][:1]
+    latent = (backbone.side // backbone.vae_scale_factor,) * 2
+    maps = torch.full((1, 3, latent[0] * latent[1]), 1 / 3)
+    knowing = Knowing(any_story(backbone), case, latent)
+    torch.testing.assert_close(
+        true_gate(case.masks, latent)(maps), knowing.route("x", torch.zeros(1, maps.shape[2], 1))
+    )
+
+    said: dict[str, list[torch.Tensor]] = {"wrong": [], "told": [], "right": []}
+
+    def latents_of(engine: object, name: str, true_gates: bool) -> None:
+        inner = engine.route  # type: ignore[attr-defined]
+        engine.route = lambda layer, z: (said[name].append(z), inner(layer, z))[1]  # type: ignore[attr-defined]
+        measure_routing(backbone, engine, [case], (500,), true_gates=true_gates)  # type: ignore[arg-type]
+
+    latents_of(Knowing(any_story(backbone), case, latent, blind=True), "wrong", False)
+    latents_of(Knowing(any_story(backbone), case, latent, blind=True), "told", True)
+    latents_of(knowing, "right", False)
+    assert all(torch.equal(a, b) for a, b in zip(said["told"], said["right"], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(said["told"], said["wrong"], strict=True))
+    blind = Knowing(any_story(backbone), case, latent, blind=True)
+    found = measure_routing(backbone, blind, [case], (500,), true_gates=True)  # type: ignore[arg-type]
+    assert found.finer.mean < 0.5, "the maps are still the router's"
 
 
 def test_the_engine_s_own_router_is_measured_and_written(backbone: Backbone, tmp_path: Path) -> None:
@@ -122,5 +151,6 @@ def test_maps_are_compared_render_by_render() -> None:
     less = routing_of(apart([*reversed(second), lost], [*first, lost]))
     assert (less.finer.mean, less.finer.low, less.finer.high) == pytest.approx((0.1, 0.1, 0.1))
     assert (less.finer.count, less.steps[900].count) == (24, 12), "each subject at each noise level"
+    assert set(less.people) == {2, 3}
     assert less.layers["coarse"].low == pytest.approx(0.3)
     assert routing_of(second).finer.low < routing_of(first).finer.mean, "apart from each other they tell nothing"

@@ -26,10 +26,12 @@ from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.evaluation.toon_eyes import accuracy_of, tally, verification
 from inkcast.evaluation.toon_looks import STYLE, chance, look_cases, star_cases
 from inkcast.evaluation.toon_report import grid, table
+from inkcast.evaluation.toon_told import PHRASES, TOLD_TOGETHER, told_cases, told_of
 from inkcast.evaluation.toon_truth import Truth, decided_pixels
 from inkcast.evaluation.toon_words import Prompt, judge_scene, plain, said_colors, said_kinds
 from inkcast.sampling.sampler import DrawSettings, draw
 from inkcast.sdxl.backbone import Backbone
+from inkcast.toon.captions import told
 from inkcast.toon.dataset import stars
 from inkcast.toon.labels import LOOK_HEADS
 from inkcast.toon.renderer import render
@@ -179,6 +181,30 @@ def test_cases_name_kinds_only_and_are_unseen() -> None:
     assert guesses["accessory"] == pytest.approx((1 / 3) ** 2 + 8 * (1 / 12) ** 2)
 
 
+def test_looks_are_told_one_at_a_time() -> None:
+    assert set(PHRASES) == set(told(GIRL)) == {*told(CAT), "accessory"}
+    (first, *_), plain_ones = told_cases("hair_color", 20, 2, seed=3), look_cases(20, 2, seed=3)
+    one, other = plain_ones[0].cast
+    assert first == replace(plain_ones[0], names=first.names)
+    words = first.panel.wording(Style())
+    assert [f"{look.kind} with {look.hair_color} " in words for look in (one, other)] == [True, True]
+    assert words.endswith(plain_ones[0].panel.wording(Style()).rpartition(other.kind)[2])
+    wearing = [case for case in plain_ones if all(look.accessory != "none" for look in case.cast)]
+    assert [case.seed for case in told_cases("accessory", 20, 2, seed=3)] == [case.seed for case in wearing]
+
+
+def test_of_what_is_told_only_that_is_asked() -> None:
+    result = matched(reading(replace(GIRL, top=CAT.top, hair="long")), reading(CAT))
+    row = told_of("top", [result, matched(reading(GIRL), reading(CAT))])
+    assert (row.people, row.right.mean, row.right.count) == (2, 0.75, 2)
+    assert row.swapped.mean == 0.25
+    assert told_of("hair", [result]).right.mean == 0.5
+    assert told_of("hair", [result]).swapped.mean == 0
+    assert told_of("top", [matched(reading(GIRL))]).right.mean == 0.5
+    alike = Matched(Case((GIRL, replace(CAT, top="blue"))), (reading(GIRL), reading(CAT)), 2)
+    assert told_of("top", [alike]).swapped.count == 0
+
+
 def test_a_batch_draws_what_each_prompt_draws_alone(backbone: Backbone) -> None:
     texts = ["a girl in the park", "two red cat at night", "a bear"]
     conditionings = [plain(backbone, text) for text in texts]
@@ -278,7 +304,8 @@ def test_stars_are_called_by_name_and_by_nothing_else() -> None:
 
 def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    few = ["--renders", "10", "--faces", "4", "--prompts", "3", "--looks", "2", "--steps", "1", "--batch", "3"]
+    few = ["--renders", "10", "--faces", "4", "--prompts", "3", "--looks", "2", "--told", "2", "--steps", "1"]
+    few += ["--batch", "3"]
     where = ["--out", str(out), "--base", str(tiny_base_folder), "--eyes", str(eyes)]
     result = CliRunner().invoke(app, ["toon-base", *few, *where])
     assert result.exit_code == 0, result.output
@@ -286,9 +313,17 @@ def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_fo
     figures = json.loads((out / "toon-base.json").read_text())
     assert {row["engine"] for row in figures["looks"]} == {"text only", "by name"}
     assert figures["oracle"]["kind"]["count"] >= 10
+    of_one = [row["attribute"] for row in figures["told"] if row["people"] == 1 and row["right"]["count"] == 2]
+    assert {*PHRASES, *TOLD_TOGETHER["bottom_color"]} - {*of_one} <= {"accessory"}
     assert 0 < figures["vae_psnr"] < 40
     text = (out / "toon-base.md").read_text()
-    for words in ("What the oracle reads", "3 prompts, 1 steps", "Looks of unseen characters", "described colors"):
+    for words in (
+        "What the oracle reads",
+        "3 prompts, 1 steps",
+        "Looks of unseen characters",
+        "described colors",
+        "told in words",
+    ):
         assert words in text
     for name in (
         "autoencoder.png",

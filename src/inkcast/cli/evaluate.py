@@ -52,6 +52,7 @@ def toon_base(
     renders: Annotated[int, typer.Option(min=8, help="Unseen renders for the oracle and the autoencoder.")] = 400,
     faces: Annotated[int, typer.Option(min=3, help="Unseen faces to tell apart.")] = 60,
     looks: Annotated[int, typer.Option(min=1, help="Pictures per engine and number of people.")] = 64,
+    told: Annotated[int, typer.Option(min=1, help="Pictures per look told in words and number of people.")] = 48,
     people: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Numbers of people.")] = None,
     steps: Steps = 25,
     guidance: Guidance = None,
@@ -68,6 +69,7 @@ def toon_base(
         faces=faces,
         prompts=prompts,
         looks=looks,
+        told=told,
         people=tuple(people or (1, 2)),
         engines=tuple(engine or ()),
         seed=seed,
@@ -205,6 +207,9 @@ def routing(
     base: Base = "toon",
     renders: Annotated[int, typer.Option(min=1, help="Unseen renders.")] = 256,
     levels: Annotated[int, typer.Option(min=1, help="Noise levels at which each is measured.")] = 5,
+    true_gates: Annotated[
+        bool, typer.Option("--true-gates", help="Subjects act inside their masks, whatever the router says.")
+    ] = False,
     seed: Seed = 20_000,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -215,7 +220,7 @@ def routing(
 
     choices = Choices(base, seed=seed, device=device, dtype=dtype, overwrite=overwrite)
     with showing_progress() as report:
-        found = evaluate_routing(out, choices, renders, levels, report=report)
+        found = evaluate_routing(out, choices, renders, levels, true_gates=true_gates, report=report)
     typer.echo(f"finer layers: {found.finer}; {out}")
 
 

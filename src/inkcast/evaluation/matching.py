@@ -33,20 +33,21 @@ class Matched:
     readings: tuple[LookReading | None, ...]
     found: int
 
-    def accuracy(self) -> float:
-        """The share of `SCORED` attributes that are right, over the cast; a missing person scores 0."""
-        return float(np.mean([member_accuracy(look, r) for look, r in zip(self.case.cast, self.readings, strict=True)]))
+    def accuracy(self, names: Sequence[str] = SCORED) -> float:
+        """The share of these attributes that are right, over the cast; a missing person scores 0."""
+        members = zip(self.case.cast, self.readings, strict=True)
+        return float(np.mean([member_accuracy(look, r, names) for look, r in members]))
 
-    def swaps(self) -> tuple[int, int]:
+    def swaps(self, names: Sequence[str] = SCORED) -> tuple[int, int]:
         """Of attributes in which a member differs from another member: those read as the other's value, and all."""
-        each = [self.member_swaps(k) for k in range(len(self.readings))]
+        each = [self.member_swaps(k, names) for k in range(len(self.readings))]
         return sum(swapped for swapped, _ in each), sum(asked for _, asked in each)
 
-    def member_swaps(self, k: int) -> tuple[int, int]:
+    def member_swaps(self, k: int, names: Sequence[str] = SCORED) -> tuple[int, int]:
         """`swaps` of one member; nothing is asked of a missing one."""
         look, reading = self.case.cast[k], self.readings[k]
         swapped = asked = 0
-        for name in SCORED if reading is not None else ():
+        for name in names if reading is not None else ():
             others = {getattr(other, name) for i, other in enumerate(self.case.cast) if i != k}
             others.discard(getattr(look, name))
             if others and reading is not None:

@@ -122,17 +122,31 @@ def evaluate_data(
 
 
 def evaluate_routing(
-    out: Path, choices: Choices, count: int, levels: int, *, engine: str = "any-story", report: Report = unheard
+    out: Path,
+    choices: Choices,
+    count: int,
+    levels: int,
+    *,
+    engine: str = "any-story",
+    true_gates: bool = False,
+    report: Report = unheard,
 ) -> Routing:
-    """Routing maps of `count` unseen renders at `levels` noise levels against their masks, into the folder `out`."""
+    """Routing maps of `count` unseen renders at `levels` noise levels against their masks, into the folder `out`;
+    `true_gates` as in `read_ious`."""
     refuse_existing(out, ROUTING, overwrite=choices.overwrite)
     base = open_base(choices, "float32")
     cases, at = routing_cases(count, choices.seed, base.side), timesteps(levels)
     found = measure_routing(
-        base, load_engine(engine, base), cases, at, lambda done: report(Progress("renders", done, count))
+        base,
+        load_engine(engine, base),
+        cases,
+        at,
+        lambda done: report(Progress("renders", done, count)),
+        true_gates=true_gates,
     )
     known = {"base": base.name, "base_digest": base.digest, "engine": engine, "seed": choices.seed}
-    write_routing(out, found, {**known, "renders": count, "timesteps": list(at)}, overwrite=choices.overwrite)
+    asked = {"renders": count, "timesteps": list(at), "true_gates": true_gates}
+    write_routing(out, found, {**known, **asked}, overwrite=choices.overwrite)
     return found
 
 

@@ -27,7 +27,7 @@ from inkcast.evaluation.toon_base import without_nan
 from inkcast.evaluation.toon_looks import character_of
 from inkcast.evaluation.toon_report import table
 from inkcast.files import replacing_folder, write_text
-from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Layer
+from inkcast.sdxl.attention import AttentionMemory, AttentionTrace, Gate, Layer
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.fitting import fit, resolutions
 from inkcast.sdxl.latents import picture_latents
@@ -76,11 +76,13 @@ class Iou:
 
 @dataclass(frozen=True)
 class Routing:
-    """Mean IoU over subjects: of each layer, and of the layers of the finest resolution together."""
+    """Mean IoU over subjects: of the layers of the finest resolution together, of these by noise level and by how many
+    subjects there are, and of each layer."""
 
     finer: Estimate
     layers: Mapping[Layer, Estimate]
     steps: Mapping[int, Estimate]
+    people: Mapping[int, Estimate]
 
 
 def routing_cases(count: int, seed: int, side: int) -> list[RoutingCase]:
@@ -105,6 +107,17 @@ def routing_cases(count: int, seed: int, side: int) -> list[RoutingCase]:
 def timesteps(count: int, total: int = 1000) -> tuple[int, ...]:
     """The middles of `count` equal spans of the noise schedule."""
     return tuple(int((k + 0.5) * total / count) for k in range(count))
+
+
+def true_gate(masks: Bool[np.ndarray, "subjects s s"], latent_size: tuple[int, int]) -> Gate:
+    """sigma(M) as a router would have it that knows who is where."""
+    grid, instances = resolutions(latent_size), torch.from_numpy(masks[None].astype(np.float32))
+
+    def gate(routing: Float[Tensor, "1 subjects_and_background pixels"]) -> Tensor:
+        subjects = instance_targets(instances, grid[routing.shape[-1]]).to(routing)
+        return torch.cat([subjects, 1 - subjects.amax(dim=1, keepdim=True)], dim=1)
+
+    return gate
 
 
 @torch.no_grad()
@@ -150,9 +163,11 @@ def measure_routing(
     cases: Sequence[RoutingCase],
     at: Sequence[int],
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    true_gates: bool = False,
 ) -> Routing:
     """`read_ious` of each layer and noise level together. Raises as `read_ious`."""
-    return routing_of(read_ious(base, engine, cases, at, progress))
+    return routing_of(read_ious(base, engine, cases, at, progress, true_gates=true_gates))
 
 
 def read_ious(
@@ -161,8 +176,11 @@ def read_ious(
     cases: Sequence[RoutingCase],
     at: Sequence[int],
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    true_gates: bool = False,
 ) -> list[Iou]:
-    """Each case at each timestep. Raises `EngineError` for an engine that routes nothing."""
+    """Each case at each timestep; with `true_gates` subjects act inside their masks whatever the router says, so that
+    later layers' latents have been told who is where. Raises `EngineError` for an engine that routes nothing."""
     rows: list[Iou] = []
     latent = base.side // base.vae_scale_factor
     for number, case in enumerate(cases):
@@ -170,9 +188,11 @@ def read_ious(
         with engine.active():
             identities = {person.id: engine.encode(person) for person in people}
             conditioning = engine.condition(case.panel, identities, STYLE)
-            prompt = conditioning.prompt
+            prompt, memory = conditioning.prompt, conditioning.positive
+            if true_gates:
+                memory = replace(memory, gate=true_gate(case.masks, (latent, latent)))
             for timestep in at:
-                maps = traced(base, conditioning.positive, case, prompt.pooled, prompt.positive, timestep)
+                maps = traced(base, memory, case, prompt.pooled, prompt.positive, timestep)
                 ious = layer_ious(maps, case.masks, (latent, latent))
                 rows += [
                     Iou(layer, maps[layer].shape[-1], timestep, number, subject, iou)
@@ -190,10 +210,14 @@ def routing_of(ious: Sequence[Iou]) -> Routing:
     finest = max(one.pixels for one in ious)
     finer = [one for one in ious if one.pixels == finest]
     layers, steps = dict.fromkeys(one.layer for one in ious), dict.fromkeys(one.timestep for one in ious)
+    last: dict[int, int] = {}
+    for one in ious:
+        last[one.render] = max(last.get(one.render, 0), one.subject)
     return Routing(
         _mean(finer),
         {layer: _mean([one for one in ious if one.layer == layer]) for layer in layers},
         {step: _mean([one for one in finer if one.timestep == step]) for step in steps},
+        {k + 1: _mean([one for one in finer if last[one.render] == k]) for k in sorted(set(last.values()))},
     )
 
 
@@ -211,6 +235,7 @@ def write_routing(out: Path, found: Routing, facts: Mapping[str, Any], *, overwr
     """`routing.json` and `routing.md` in the folder `out`. Raises `OutputError` if that holds something else."""
     rows = [["finer layers together", str(found.finer)]]
     rows += [[f"finer layers, t = {step}", str(one)] for step, one in found.steps.items()]
+    rows += [[f"finer layers, subjects: {count}", str(one)] for count, one in found.people.items()]
     rows += [[layer, str(one)] for layer, one in found.layers.items()]
     with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
         figures = without_nan({"facts": dict(facts), **asdict(found)})

@@ -31,6 +31,7 @@ from inkcast.evaluation.toon_eyes import (
 )
 from inkcast.evaluation.toon_looks import REFERENCE_SIDE, Looks, chance, evaluate_looks, look_cases, star_cases
 from inkcast.evaluation.toon_report import grid, markdown, with_references
+from inkcast.evaluation.toon_told import PHRASES, evaluate_told, told_cases
 from inkcast.evaluation.toon_truth import Truth, unseen
 from inkcast.evaluation.toon_words import evaluate_words, unseen_prompts
 from inkcast.events import Progress, Report, unheard
@@ -79,12 +80,14 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure: unseen renders, unseen faces, prompts, pictures per engine and number of people."""
+    """How much to measure: unseen renders, unseen faces, prompts, and for every number of people pictures per engine
+    and per look that the words tell."""
 
     renders: int = 400
     faces: int = 60
     prompts: int = 500
     looks: int = 64
+    told: int = 48
     people: tuple[int, ...] = (1, 2)
     engines: tuple[str, ...] = ("ip-adapter",)
     seed: int = 20_000
@@ -122,6 +125,7 @@ def evaluate_toon_base(
         figures |= measure_autoencoder(backbone, seeing.oracle, truths, folder)
         figures |= measure_words(backbone, seeing, plan, folder, report)
         figures |= measure_looks(backbone, seeing, plan, folder, report)
+        figures |= measure_told(backbone, seeing, plan, report)
         figures["seconds"]["all"] = round(time.monotonic() - started, 1)
         write_text(folder / RESULTS, json.dumps(without_nan(figures), indent=2, allow_nan=False) + "\n")
         write_text(folder / "toon-base.md", markdown(figures))
@@ -205,6 +209,23 @@ def measure_looks(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report
         rows.append(figures_of(replace(looks, engine=title)))
     everybody = [look for cases in casts.values() for case in cases for look in case.cast]
     return {"looks": rows, "looks_chance": chance(everybody)}
+
+
+def measure_told(base: Backbone, seeing: Eyes, plan: Plan, report: Report) -> dict[str, Any]:
+    """Words alone again, one attribute of everybody told at a time."""
+    rows: list[dict[str, Any]] = []
+    for people in plan.people:
+        cases = {phrase: told_cases(phrase, plan.told, people, plan.seed) for phrase in PHRASES}
+        done, all_of_them = 0, sum(map(len, cases.values()))
+
+        def drawn(count: int, people: int = people, total: int = all_of_them) -> None:
+            nonlocal done
+            done += count
+            report(Progress(f"told, {people}", done, total))
+
+        found = evaluate_told(base, seeing.oracle, seeing.detector, cases, plan.batching, drawn)
+        rows += [asdict(row) for row in found]
+    return {"told": rows}
 
 
 def figures_of(looks: Looks) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from inkcast.cast.character import Character, CharacterId, Reference
 from inkcast.engines.engine import Conditioning, Engine, Member, PanelPrompt, Style
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
-from inkcast.evaluation.matching import SCORED, Case, Matched, match
+from inkcast.evaluation.matching import SCORED, Case, match
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_words import plain
 from inkcast.sdxl.backbone import Backbone
@@ -152,22 +152,10 @@ def evaluate_looks(
         engine.name if engine else "text only",
         len(cases[0].cast),
         bootstrap([one.accuracy() for one in matched]),
-        {name: attribute_accuracy(matched, name) for name in SCORED},
+        {name: float(np.mean([one.accuracy((name,)) for one in matched])) for name in SCORED},
         bootstrap([a / b for a, b in swaps if b], [b for _, b in swaps if b]),
         float(np.mean([sum(r is not None for r in one.readings) / len(one.readings) for one in matched])),
         bootstrap([float(reading.words["place"] == case.place) for reading, case in zip(scenes, cases, strict=True)]),
         bootstrap([one.acting(case.action) for one, case in zip(matched, cases, strict=True)]),
         pictures,
-    )
-
-
-def attribute_accuracy(matched: Sequence[Matched], name: str) -> float:
-    return float(
-        np.mean(
-            [
-                reading is not None and reading.word(name) == getattr(look, name)
-                for one in matched
-                for look, reading in zip(one.case.cast, one.readings, strict=True)
-            ]
-        )
     )

@@ -51,8 +51,8 @@ def between(estimate: Mapping[str, float]) -> str:
 
 def markdown(figures: Mapping[str, Any]) -> str:
     """All tables, in the order in which they were measured."""
-    sections = [oracle_section(figures), eyes_section(figures), words_section(figures), looks_section(figures)]
-    return "\n".join(sections)
+    sections = (oracle_section, eyes_section, words_section, looks_section, told_section)
+    return "\n".join(section(figures) for section in sections)
 
 
 def oracle_section(figures: Mapping[str, Any]) -> str:
@@ -119,3 +119,22 @@ def looks_section(figures: Mapping[str, Any]) -> str:
         for name, guess in guesses.items()
     ]
     return f"## Looks of unseen characters\n\n{table(head, rows)}\n{table(['attribute', 'chance', *names], each)}"
+
+
+def told_section(figures: Mapping[str, Any]) -> str:
+    """What the base makes of looks in words, beside what the oracle still reads of them behind the autoencoder."""
+    guesses, decoded = figures["looks_chance"], figures["oracle_decoded"]
+    rows = [
+        [
+            row["attribute"],
+            str(row["people"]),
+            between(row["right"]),
+            between(row["swapped"]) if row["people"] > 1 else "",
+            f"{guesses[row['attribute']]:.3f}",
+            f"{decoded[row['attribute']]['right']:.3f}" if decoded[row["attribute"]]["count"] else "",
+            str(row["right"]["count"]),
+        ]
+        for row in figures["told"]
+    ]
+    head = ["attribute", "people", "as told (95 %)", "another's (95 %)", "chance", "decoded renders", "pictures"]
+    return f"## Looks told in words, one at a time\n\n{table(head, rows)}"

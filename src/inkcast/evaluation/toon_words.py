@@ -14,11 +14,12 @@ from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
 from inkcast.evaluation.matching import Case, assigned, figures, shared
 from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
+from inkcast.evaluation.toon_truth import LOOK_COLORS
 from inkcast.sdxl.attention import AttentionMemory
 from inkcast.sdxl.backbone import Backbone
 from inkcast.sdxl.layers import project_text
 from inkcast.sdxl.prompts import encode_prompt
-from inkcast.toon.captions import caption
+from inkcast.toon.captions import caption, told
 from inkcast.toon.dataset import sample_scene
 from inkcast.toon.world import Actor, Look, Scene
 from inkcast.vision.detector import ToonDetector
@@ -55,13 +56,7 @@ def said_colors(prompt: Prompt, actor: Actor) -> dict[str, str]:
     look = actor.subject
     if not isinstance(look, Look):
         return {}
-    phrases = {
-        "body": f"{look.body} {'skin' if look.human else 'fur'}",
-        "hair_color": f"{look.hair_color} {'hair' if look.human else 'ears'}",
-        "top": f"{look.top} top",
-        "bottom_color": f"{look.bottom_color} {look.bottom}",
-        "eyes": f"{look.eyes} eyes",
-    }
+    phrases = {name: phrase for name, phrase in told(look).items() if name in LOOK_COLORS} | {"top": f"{look.top} top"}
     others = [other.subject for other in prompt.scene.actors if other is not actor]
     return {
         name: getattr(look, name)

@@ -110,20 +110,24 @@ def _worn(accessory: str) -> str:
     return accessory if accessory in ("glasses", "headphones") else with_article(accessory)
 
 
+def told(look: Look) -> dict[str, str]:
+    """The attributes that captions tell, each as they tell it: "red hair"; no accessory goes untold."""
+    body, hair = ("skin", "hair") if look.human else ("fur", "ears")
+    phrases = {
+        "body": f"{look.body} {body}",
+        "hair_color": f"{look.hair_color} {hair}",
+        "hair": f"{look.hair} {hair}",
+        "top": f"{with_article(look.top)} top",
+        "pattern": f"a {look.pattern} {look.top} top",
+        "bottom_color": f"{look.bottom_color} {look.bottom}",
+        "eyes": f"{look.eyes} eyes",
+    }
+    return phrases if look.accessory == "none" else phrases | {"accessory": _worn(look.accessory)}
+
+
 def _some_looks(look: Look, rng: np.random.Generator, most: int) -> str:
     """One to `most` attributes in words, for captions that describe."""
-    color = f"{look.body} {'skin' if look.human else 'fur'}"
-    options = [
-        color,
-        f"{look.hair_color} {'hair' if look.human else 'ears'}",
-        f"{look.hair} {'hair' if look.human else 'ears'}",
-        f"{with_article(look.top)} top",
-        f"a {look.pattern} {look.top} top",
-        f"{look.bottom_color} {look.bottom}",
-        f"{look.eyes} eyes",
-    ]
-    if look.accessory != "none":
-        options.append(_worn(look.accessory))
+    options = tuple(told(look).values())
     count = min(int(rng.integers(1, most + 1)), len(options))
     picked = rng.choice(len(options), size=count, replace=False)
     return " with " + " and ".join(options[i] for i in picked)
