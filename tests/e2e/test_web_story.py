@@ -73,3 +73,15 @@ def test_warnings_go_with_their_words_and_no_tab_undoes_another(author: Author) 
     expect(page.locator("#panel-shows textarea")).to_have_value("Rolf sits on a stone")
     author.tab("Story")
     expect(page.locator("#story-table")).to_contain_text("on a stone")
+
+    with Studio(author.address) as studio:
+        studio.change_project(author.project, script={"panels": [first, second]})
+    author.edit_cell(0, 5, "on the moon")
+    expect(page.locator(".toast-wrap")).to_contain_text("the script got other panels in another window")
+    expect(page.locator("#story-table")).not_to_contain_text("Rolf looks around")
+    expect(page.locator("#story-table")).not_to_contain_text("on the moon")
+    with Studio(author.address) as studio:
+        assert [panel.script["place"] for panel in studio.project(author.project).panels] == [
+            "at the sea",
+            second["place"],
+        ]

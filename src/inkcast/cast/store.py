@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import uuid
+from collections.abc import Sequence
 from types import TracebackType
 
 from sqlmodel import Session, select

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inkcast.errors import StoryError
-from inkcast.story.lexicon import detect_language, fold, load_lexicon
+from inkcast.story.lexicon import Lexicon, detect_language, fold, load_lexicon
 from inkcast.story.mentions import NameFinder
 from inkcast.story.names import CastName, check_cast
 from inkcast.story.panels import PanelMaker, Warning

@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from inkcast.vision.crops import to_tensor
-from inkcast.vision.people import load_model, normal
+from inkcast.vision.people import PeopleFinder, load_model, normal
 
 # COCO's 17 points (nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right) in OpenPose's
 # order without the neck, which OpenPose has second and puts between the shoulders.

@@ -28,6 +28,7 @@ from inkcast.app.web.script_rows import (
 from inkcast.app.web.story_facts import engine_choices, licence_of, notes_on, read_again, read_story, warnings_of
 from inkcast.app.web.styles import style_cards
 from inkcast.app.web.told import told
+from inkcast.errors import ConflictError
 
 
 @dataclass(frozen=True)

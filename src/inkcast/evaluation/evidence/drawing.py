@@ -15,7 +15,7 @@ from inkcast.evaluation.evidence.bias import traits
 from inkcast.evaluation.evidence.claims import Claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
-from inkcast.evaluation.evidence.painters import TRUE, painters, ready
+from inkcast.evaluation.evidence.painters import TRUE, circumstances, lacking, painters
 from inkcast.evaluation.groups import differences, sections
 from inkcast.evaluation.judging import JudgeScorer
 from inkcast.evaluation.results import Results
@@ -35,36 +35,22 @@ def draw_claim(
     claim: Claim, lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool = False, report: Report = unheard
 ) -> Outcome:
     """Into the folder `out`: evaluation.json, evaluation.csv, report.html, pictures/ and figure.png."""
-    arms = ready(claim, lab)
     about = f"{claim.paper}. {claim.says} {untrained_note(lab)}"
     chosen = case_suite(claim.name, claim.cases(lab), about, blocks=claim.blocks)
     scorer = ToonScorer(JudgeScorer(toon_judges(eyes)), eyes.oracle, eyes.detector, chosen.cases)
-    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm not in arms}
-    facts: dict[str, Any] = {
-        "base": lab.base.name,
-        "base_digest": lab.base.digest,
-        "weights": "untrained" if lab.untrained else "trained",
-        "seed": lab.seed,
-        "count": lab.count,
-        **asdict(lab.batching),
-        "learning": asdict(lab.learning),
-        "judges": eyes.digest,
-        "arms": [arm.name for arm in arms],
-        **lacking,
-    }
-
+    drawing = {**asdict(lab.batching), "learning": asdict(lab.learning), "judges": eyes.digest}
     results = run_suite(
         chosen.suite,
         painters(claim, lab),
         scorer,
         out,
-        facts,
+        circumstances(claim, lab) | drawing,
         overwrite=overwrite,
         report=report,
         extra=(lambda seen: traits(chosen.cases, chosen.suite.commissions, seen)) if claim.blocks else None,
     )
     save_png(Image.fromarray(figure(results, chosen.cases)), out / "figure.png")
-    return Outcome(rows(claim, results), lacking)
+    return Outcome(rows(claim, results), lacking(claim, lab))
 
 
 def rows(claim: Claim, results: Results) -> tuple[Row, ...]:

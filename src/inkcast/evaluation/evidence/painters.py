@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -85,3 +86,21 @@ def painters(claim: Claim, lab: Lab) -> Iterator[Painter]:
 def ready(claim: Claim, lab: Lab) -> tuple[Arm, ...]:
     """The arms that can be measured."""
     return tuple(arm for arm in claim.arms if not arm.lacks(lab))
+
+
+def lacking(claim: Claim, lab: Lab) -> dict[str, str]:
+    """What each of the others needs."""
+    return {arm.name: f"needs weights: {need}" for arm in claim.arms if (need := arm.lacks(lab))}
+
+
+def circumstances(claim: Claim, lab: Lab) -> dict[str, Any]:
+    """What every figure of a claim depends on."""
+    return {
+        "base": lab.base.name,
+        "base_digest": lab.base.digest,
+        "weights": "untrained" if lab.untrained else "trained",
+        "seed": lab.seed,
+        "count": lab.count,
+        "arms": [arm.name for arm in ready(claim, lab)],
+        **lacking(claim, lab),
+    }

@@ -16,7 +16,7 @@ from inkcast.evaluation.evidence.claims import Claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.outcome import Outcome, Row, untrained_note
 from inkcast.evaluation.evidence.pages import page
-from inkcast.evaluation.evidence.painters import ready
+from inkcast.evaluation.evidence.painters import circumstances, lacking, ready
 from inkcast.evaluation.figures import bars, picture_address
 from inkcast.evaluation.report import image
 from inkcast.evaluation.routing import (
@@ -46,18 +46,8 @@ LEVELS = 5
 def measure_routes(claim: Claim, lab: Lab, out: Path, *, overwrite: bool = False, report: Report = unheard) -> Outcome:
     """Into the folder `out`: evaluation.json with the choices, report.html and figure.png, per arm a block of subjects
     (down) by noise levels. Raises `OutputError` as `run_suite`."""
-    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
-    facts = {
-        "suite": claim.name,
-        "base": lab.base.name,
-        "base_digest": lab.base.digest,
-        "weights": "untrained" if lab.untrained else "trained",
-        "seed": lab.seed,
-        "count": lab.count,
-        "levels": LEVELS,
-        "arms": [arm.name for arm in ready(claim, lab)],
-        **lacking,
-    }
+    needs = lacking(claim, lab)
+    facts = circumstances(claim, lab) | {"suite": claim.name, "levels": LEVELS}
     claim_folder(out, facts, overwrite=overwrite)
     cases, at = routing_cases(lab.count, lab.seed, lab.base.side), timesteps(LEVELS)
     read: dict[str, list[Iou]] = {}
@@ -77,12 +67,12 @@ def measure_routes(claim: Claim, lab: Lab, out: Path, *, overwrite: bool = False
     figure = _stacked(pictures)
     save_png(figure, out / "figure.png")
     finer = {row.arm: row.value for row in rows if row.section == "finer layers"}
-    notes = "".join(f"<p>{html.escape(f'{name} {need}')}</p>" for name, need in lacking.items())
+    notes = "".join(f"<p>{html.escape(f'{name} {need}')}</p>" for name, need in needs.items())
     body = f"<p>{untrained_note(lab)}</p>{notes}{bars(finer, 'Mean IoU, finer layers')}"
     shown = image(picture_address(figure, 1600), "routing maps")
     write_text(out / "report.html", page(claim, body + shown, rows))
     write_text(out / RESULTS, json.dumps({"facts": facts, "finished": True}, indent=2) + "\n")
-    return Outcome(tuple(rows), lacking)
+    return Outcome(tuple(rows), needs)
 
 
 def compared(claim: Claim, read: Mapping[str, Sequence[Iou]]) -> list[Row]:

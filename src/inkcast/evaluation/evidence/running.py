@@ -15,7 +15,7 @@ from inkcast.evaluation.evidence.claims import CLAIMS, Claim, claim_named
 from inkcast.evaluation.evidence.drawing import draw_claim
 from inkcast.evaluation.evidence.lab import Lab
 from inkcast.evaluation.evidence.outcome import UNTRAINED, Outcome, Row, as_csv, as_markdown
-from inkcast.evaluation.evidence.painters import ready
+from inkcast.evaluation.evidence.painters import lacking, ready
 from inkcast.evaluation.evidence.parameters import count_parameters
 from inkcast.evaluation.evidence.routes import measure_routes
 from inkcast.evaluation.intervals import Estimate
@@ -53,22 +53,18 @@ def listing(names: Sequence[str], lab: Lab) -> str:
     """A paragraph per claim: what the paper shows, the arms, and what each still needs."""
     parts = []
     for claim in map(claim_named, names):
-        arms = [f"    {arm.name}: {_state(arm.lacks(lab))}" for arm in claim.arms] or ["    ready"]
+        needs = lacking(claim, lab)
+        arms = [f"    {arm.name}: {needs.get(arm.name, 'ready')}" for arm in claim.arms] or ["    ready"]
         parts.append("\n".join([f"{claim.name} ({claim.paper})", f"  {claim.says}", *arms]))
     return "\n\n".join(parts)
-
-
-def _state(need: str) -> str:
-    return f"needs weights: {need}" if need else "ready"
 
 
 def try_claim(claim: Claim, open_lab: Lab, eyes: Eyes, out: Path, *, overwrite: bool, report: Report) -> Outcome:
     lab = claim.sized(open_lab)
     if claim.kind == "parameters":
         return count_parameters(claim, out)
-    lacking = {arm.name: f"needs weights: {arm.lacks(lab)}" for arm in claim.arms if arm.lacks(lab)}
     if not ready(claim, lab):
-        return Outcome((), lacking)
+        return Outcome((), lacking(claim, lab))
     if claim.kind == "routing":
         return measure_routes(claim, lab, out, overwrite=overwrite, report=report)
     return draw_claim(claim, lab, eyes, out, overwrite=overwrite, report=report)
