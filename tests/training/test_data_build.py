@@ -205,6 +205,12 @@ def test_another_build_is_not_mixed_in(tree: Path, tmp_path: Path) -> None:
         build(items[:2], "subjects", out, per_shard=1)
     assert build(items[:2], "subjects", out, per_shard=1, overwrite=True).samples == 2
     assert len(list(out.glob("*.tar"))) == 2
+    (out / "plan.json").write_text('{"version": 1, "kind": ')
+    with pytest.raises(TrainingError, match=r"plan\.json"):
+        build(items[:2], "subjects", out, per_shard=1)
+    assert len(list(out.glob("*.tar"))) == 2
+    assert build(items, "subjects", out, per_shard=1, overwrite=True).samples == len(items)
+    assert len(list(out.glob("*.tar"))) == len(items)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note.txt").write_text("mine")
     with pytest.raises(OutputError, match="no data set"):

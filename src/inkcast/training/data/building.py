@@ -148,7 +148,7 @@ def claim(out: Path, plan: Plan, *, overwrite: bool) -> None:
     path = out / PLAN
     if there and not path.is_file():
         raise OutputError(f"{shown(out)} holds something that is no data set; choose another folder")
-    same = bool(there) and read_model(Plan, path) == plan
+    same = bool(there) and known_plan(path, overwrite=overwrite) == plan
     if there and not same and not overwrite:
         raise OutputError(
             f"{shown(out)} holds another build (other source, tools or options); choose another folder or --overwrite"
@@ -160,6 +160,16 @@ def claim(out: Path, plan: Plan, *, overwrite: bool) -> None:
             old.unlink(missing_ok=True)
     if not same:
         write_text(path, plan.model_dump_json())
+
+
+def known_plan(path: Path, *, overwrite: bool) -> Plan | None:
+    """The folder's plan; None for one that cannot be read and may be replaced. Raises as `read_model`."""
+    try:
+        return read_model(Plan, path)
+    except TrainingError:
+        if overwrite:
+            return None
+        raise
 
 
 def finish(out: Path, plan: Plan, parts: int) -> Index:
