@@ -99,6 +99,7 @@ def test_one_claim_end_to_end(lab: Lab, eyes: Eyes, tmp_path: Path) -> None:
     maps = {(row.section, row.arm): row.value for row in found["any-story-refining"].rows}
     less = {section: value for (section, _), value in maps.items() if section.endswith(", less refined")}
     assert {"finer layers, less refined", "finer layers, t = 900, less refined"} < set(less)
+    assert any(section.startswith("finer layers, subjects: ") for section in less)
     assert {arm for section, arm in maps if section in less} == {"coarse"}
     for section, value in less.items():
         where = section.removesuffix(", less refined")

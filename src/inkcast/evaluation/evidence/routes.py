@@ -86,6 +86,7 @@ def _rows(arm: str, found: Routing, less: str = "") -> list[Row]:
     return [
         Row(f"finer layers{less}", arm, "routing IoU", found.finer),
         *(Row(f"finer layers, t = {step}{less}", arm, "routing IoU", one) for step, one in found.steps.items()),
+        *(Row(f"finer layers, subjects: {n}{less}", arm, "routing IoU", one) for n, one in found.people.items()),
         *(Row(f"{layer}{less}", arm, "routing IoU", one) for layer, one in found.layers.items()),
     ]
 
