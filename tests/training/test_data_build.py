@@ -21,6 +21,7 @@ from inkcast.errors import MissingExtraError, OutputError, TrainingError
 from inkcast.training.data.building import Job, build, do, here
 from inkcast.training.data.crews import HERE, Processes, RayCrew
 from inkcast.training.data.inspecting import contact_sheet, inspect, read_broken
+from inkcast.training.data.items import files_of
 from inkcast.training.data.schema import Part, PeopleSample, SubjectSample, named_files, read_sample
 from inkcast.training.data.shards import INDEX, Shards
 from inkcast.training.data.sources import read_source
@@ -178,6 +179,44 @@ def test_building_again_mends_what_is_missing_or_cut(tree: Path, tmp_path: Path)
     assert build(items, "subjects", out, per_shard=1, crew=noting) == index
     assert done == [0, 1, 3]
     assert contents(out) == whole
+
+
+def test_building_again_takes_in_what_has_changed(tree: Path, tmp_path: Path) -> None:
+    items, out = read_source(tree, "subjects"), tmp_path / "out"
+    done: list[int] = []
+
+    def noting(jobs: Iterable[Job]) -> Iterator[Part]:
+        for part in here(jobs):
+            done.append(part.number)
+            yield part
+
+    def built() -> list[int]:
+        done.clear()
+        build(items, "subjects", out, per_shard=1, crew=noting)
+        fresh = tmp_path / f"fresh-{len(list(tmp_path.iterdir()))}"
+        build(items, "subjects", fresh, per_shard=1)
+        assert contents(out) == contents(fresh)
+        return list(done)
+
+    assert built() == list(range(len(items)))
+    assert built() == []
+    first, second = (list(files_of(item)) for item in items[:2])
+    picture = first[0].read_bytes()
+    first[0].write_bytes(picture[:100])  # cut: set aside
+    assert built() == [0]
+    assert Shards(out).index.broken > 0
+    first[0].write_bytes(picture)
+    assert built() == [0]
+    assert Shards(out).index.broken == 0
+    for path in second:
+        path.unlink()
+    assert built() == [1]
+    assert not (out / "shard-000001.tar").exists()
+    part = json.loads((out / "shard-000000.json").read_text())
+    (out / "shard-000000.json").write_text(json.dumps(part | {"sources": ""}))  # as built before sources were noted
+    done.clear()
+    build(items, "subjects", out, per_shard=1, crew=noting)
+    assert done == []
 
 
 def test_what_a_killed_build_left_half_written_is_swept(tree: Path, tmp_path: Path) -> None:

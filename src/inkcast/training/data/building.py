@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from inkcast.errors import OutputError, TrainingError
 from inkcast.events import Progress, Report, unheard
 from inkcast.files import TEMPORARY, reporting, shown, write_bytes, write_text
-from inkcast.training.data.items import Item
+from inkcast.training.data.items import Item, sources_digest
 from inkcast.training.data.making import make
 from inkcast.training.data.schema import SCHEMA_VERSION, Broken, Index, Kind, Part, Record, ShardLine
 from inkcast.training.data.shards import (
@@ -66,18 +66,21 @@ Crew = Callable[[Iterable[Job]], Iterator[Part]]
 def do(job: Job) -> Part:
     """Makes the part's samples, its shard and, last, its record."""
     tools = loaded(job.toolbox)
+    sources = sources_digest(job.items)  # before they are read: what is written meanwhile is seen the next time
     samples: list[Stored] = []
     broken: list[Broken] = []
     for item in job.items:
         made = make(item, tools, job.encoding)
         samples += [made.sample] if made.sample is not None else []
         broken += made.broken
-    part = Part(number=job.number, broken=tuple(broken))
+    part = Part(number=job.number, sources=sources, broken=tuple(broken))
+    path = job.out / shard_name(job.number)
     if samples:
-        path = job.out / shard_name(job.number)
         rows = write_shard(path, samples)
         found = {"shard": path.name, "rows": rows, "sha256": digest_of(path), "size": path.stat().st_size}
         part = Part.model_validate(part.model_dump() | found)
+    else:
+        path.unlink(missing_ok=True)  # of the sources as they were
     write_text(job.out / part_name(job.number), part.model_dump_json())
     return part
 
@@ -105,7 +108,8 @@ def build(
     overwrite: bool = False,
     report: Report = unheard,
 ) -> Index:
-    """Builds, or goes on building, the data set in `out`; the same call again makes what is missing, else nothing.
+    """Builds, or goes on building, the data set in `out`; the same call again makes what is missing or was
+    made of files that have changed, else nothing.
 
     Raises:
         OutputError: `out` holds something else, or another build (unless `overwrite`).
@@ -130,10 +134,11 @@ def build(
 
 
 def is_done(job: Job) -> bool:
-    """Whether the part's record is there, and its shard as large as that says."""
+    """Whether the part's record is there, its shard as large as that says, and what it was made of as it was."""
     try:
         part = read_model(Part, job.out / part_name(job.number))
-        return not part.shard or (job.out / part.shard).stat().st_size == part.size
+        whole = not part.shard or (job.out / part.shard).stat().st_size == part.size
+        return whole and part.sources in ("", sources_digest(job.items))
     except (OSError, TrainingError):
         return False
 

@@ -144,9 +144,11 @@ class Row(Record):
 
 
 class Part(Record):
-    """What became of one part of the plan: its shard (none if nothing was usable), its rows, what was set aside."""
+    """What became of one part of the plan: its shard (none if nothing was usable), its rows, what was set aside.
+    `sources` tells whether the files that it was made of are still the same; parts of old have none."""
 
     number: int
+    sources: str = ""
     shard: str = ""
     sha256: str = ""
     size: int = 0
