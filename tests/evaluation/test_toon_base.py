@@ -331,6 +331,8 @@ def test_the_command_measures_everything_and_says_where(eyes: Path, tiny_base_fo
         "looks-text-only-1.png",
         "looks-text-only-2.png",
         "looks-by-name-1.png",
+        "told-hair-1.png",
+        "told-top-2.png",
     ):
         with Image.open(out / name) as picture:
             assert picture.width > 64

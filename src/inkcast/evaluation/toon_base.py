@@ -125,7 +125,7 @@ def evaluate_toon_base(
         figures |= measure_autoencoder(backbone, seeing.oracle, truths, folder)
         figures |= measure_words(backbone, seeing, plan, folder, report)
         figures |= measure_looks(backbone, seeing, plan, folder, report)
-        figures |= measure_told(backbone, seeing, plan, report)
+        figures |= measure_told(backbone, seeing, plan, folder, report)
         figures["seconds"]["all"] = round(time.monotonic() - started, 1)
         write_text(folder / RESULTS, json.dumps(without_nan(figures), indent=2, allow_nan=False) + "\n")
         write_text(folder / "toon-base.md", markdown(figures))
@@ -211,20 +211,25 @@ def measure_looks(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report
     return {"looks": rows, "looks_chance": chance(everybody)}
 
 
-def measure_told(base: Backbone, seeing: Eyes, plan: Plan, report: Report) -> dict[str, Any]:
+def measure_told(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report: Report) -> dict[str, Any]:
     """Words alone again, one attribute of everybody told at a time."""
+    oracle, detector = seeing.oracle, seeing.detector
     rows: list[dict[str, Any]] = []
     for people in plan.people:
         cases = {phrase: told_cases(phrase, plan.told, people, plan.seed) for phrase in PHRASES}
-        done, all_of_them = 0, sum(map(len, cases.values()))
+        done, everything = 0, sum(map(len, cases.values()))
 
-        def drawn(count: int, people: int = people, total: int = all_of_them) -> None:
+        def drawn(count: int, people: int = people, total: int = everything) -> None:
             nonlocal done
             done += count
             report(Progress(f"told, {people}", done, total))
 
-        found = evaluate_told(base, seeing.oracle, seeing.detector, cases, plan.batching, drawn)
-        rows += [asdict(row) for row in found]
+        for phrase, own in cases.items():
+            if own:
+                found, pictures = evaluate_told(base, oracle, detector, phrase, own, plan.batching, drawn)
+                shown = with_references([case.cast for case in own[:8]], pictures[:8], REFERENCE_SIDE)
+                save_png(Image.fromarray(shown), folder / f"told-{phrase}-{people}.png")
+                rows += [asdict(row) for row in found]
     return {"told": rows}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import UInt8
 
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
@@ -46,22 +49,17 @@ def evaluate_told(
     base: Backbone,
     oracle: OracleReader,
     detector: ToonDetector,
-    cases: Mapping[str, Sequence[LookCase]],
+    phrase: str,
+    cases: Sequence[LookCase],
     batching: Batching,
     progress: Callable[[int], None] = lambda drawn: None,
-) -> list[Told]:
-    """Draw the cases of every phrase by words alone, and read the attributes that it tells; somebody who is missing
-    shows none."""
-    rows = []
-    for phrase, own in cases.items():
-        if not own:
-            continue
-        made = [plain(base, case.panel.wording(STYLE)) for case in own]
-        pictures = draw_all(base, made, [case.seed for case in own], batching.of(None, base), progress)
-        matched = match(oracle, detector, [Case(case.cast) for case in own], pictures)
-        for attribute in TOLD_TOGETHER.get(phrase, (phrase,)):
-            rows.append(told_of(attribute, matched))
-    return rows
+) -> tuple[list[Told], UInt8[np.ndarray, "n h w 3"]]:
+    """Draw the cases of a phrase by words alone, and read the attributes that it tells; somebody who is missing shows
+    none. Also the pictures."""
+    made = [plain(base, case.panel.wording(STYLE)) for case in cases]
+    pictures = draw_all(base, made, [case.seed for case in cases], batching.of(None, base), progress)
+    matched = match(oracle, detector, [Case(case.cast) for case in cases], pictures)
+    return [told_of(attribute, matched) for attribute in TOLD_TOGETHER.get(phrase, (phrase,))], pictures
 
 
 def told_of(attribute: str, matched: Sequence[Matched]) -> Told:
