@@ -57,7 +57,8 @@ def redraw_panel(
         The seed it was drawn with, which the script keeps.
 
     Raises:
-        StoryError: there is no such panel, the script has more or fewer than the comic, or a setting will not do.
+        StoryError: there is no such panel, the script has more or fewer than the comic, the description is blank, or a
+            setting will not do.
     """
     watch = Stopwatch()
     record, cast = read_record(folder), read_cast(folder, read_record(folder))
@@ -146,7 +147,9 @@ def placed_like(script: Script, drawn_from: Script) -> Script:
 
 
 def with_panel(script: Script, index: int, seed: int, description: str) -> Script:
-    """The script with one panel's seed, and its description where one is given."""
+    """The script with one panel's seed, and its description where one is given; raises StoryError for a blank one."""
+    if description and not description.strip():
+        raise StoryError("the new description is blank: write what the panel shall show")
     panels = list(script.panels)
     words = {"description": description} if description else {}
     panels[index] = panels[index].model_copy(update={"seed": seed, **words})

@@ -281,6 +281,15 @@ def test_comments_in_the_script_of_a_comic_stay(make: Make, place: Path) -> None
     assert load_script(script).panels[1].seed == 5
 
 
+def test_a_blank_description_leaves_the_comic_as_it_was(make: Make, place: Path) -> None:
+    make()
+    before = (place / "out" / "script.yaml").read_bytes()
+    result = CliRunner().invoke(app, ["redraw", "out", "--panel", "1", "--description", "  "])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "description is blank" in result.stderr
+    assert (place / "out" / "script.yaml").read_bytes() == before
+
+
 @pytest.mark.parametrize("damage", ["{}", "junk", '{"version": 2}'])
 def test_a_damaged_or_absent_record_is_said(make: Make, place: Path, damage: str) -> None:
     make()
