@@ -103,6 +103,15 @@ def test_a_setting_that_would_do_nothing_is_an_error(settings: dict[str, object]
     assert caught.value.where == ("panels", 1, "engine", list(settings)[-1])
 
 
+def test_a_seed_that_no_generator_takes_is_an_error() -> None:
+    for seed in (10**26, -(10**26)):
+        panels = (Panel(description="Ann Lee waves"), Panel(description="They wave", seed=seed))
+        with pytest.raises(SettingError, match=r"panel 2 has the seed .*: use a whole number from 0") as caught:
+            check_settings(Script(panels=panels))
+        assert caught.value.where == ("panels", 1, "seed")
+    check_settings(Script(panels=tuple(Panel(description="x", seed=seed) for seed in (-1, 0, 2**32 - 1, 2**40))))
+
+
 RIGHT = [
     {"subject_scale": 0, "router": "off", "noun": True, "character_strength": 10, "negative_reference": True},
     {"clothes.ann  lee": "ben", "blend.THE CAPTAIN": "小明", "blend_weight.Ann Lee": 0.25},

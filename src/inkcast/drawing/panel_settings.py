@@ -35,19 +35,20 @@ class Named(Protocol):
 
 
 People = Mapping[str, Named]  # by `name_key` of names and aliases
+SEEDS = range(-(2**63), 2**63)  # of PyTorch's generators
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A setting that nothing could come of. `panel` counts from 0; `told` goes on from "panel 3"."""
+    """A setting or seed that nothing could come of. `panel` counts from 0; `told` goes on from "panel 3"."""
 
     panel: int
-    key: str
+    where: tuple[str, ...]
     told: str
 
     @property
     def error(self) -> SettingError:
-        return SettingError(f"panel {self.panel + 1} {self.told}", ("panels", self.panel, "engine", self.key))
+        return SettingError(f"panel {self.panel + 1} {self.told}", ("panels", self.panel, *self.where))
 
 
 def people_of(cast: Iterable[Named]) -> People:
@@ -71,7 +72,9 @@ def faults(script: Script, people: People | None, engine: str = "") -> Iterator[
             if not told and first != key:
                 told = f"sets {shown(key)}, but {shown(first)} sets the same: leave one out"
             if told:
-                yield Fault(number, key, told)
+                yield Fault(number, ("engine", key), told)
+        if panel.seed is not None and panel.seed not in SEEDS:
+            yield Fault(number, ("seed",), f"has the seed {panel.seed}: use a whole number from 0 to {2**32 - 1}")
 
 
 def idle_settings(panels: Iterable[tuple[int, Panel]], people: People, engine: str) -> tuple[str, ...]:
