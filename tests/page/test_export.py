@@ -90,6 +90,19 @@ def test_no_markup_breaks_a_page(text: str, tmp_path: Path) -> None:
     assert printed.replace(" ", "").count(text.replace(" ", "")) >= 2
 
 
+def test_texts_of_control_characters_alone_are_no_texts(tmp_path: Path) -> None:
+    nothing = "\x07\x00"
+    panel = Panel(description="p", caption="Hush", translations={"de": nothing})
+    for script, language in (
+        (Script(title=nothing, panels=(Panel(description="p", caption=nothing),)), ""),
+        (Script(title="Storm", translations={"de": nothing}, panels=(panel,)), "de"),
+    ):
+        options = PageOptions(layout="storybook" if language else "auto", language=language, dpi=50)
+        drawn = [DrawnPanel(Image.new("RGB", (64, 64)))]
+        (pdf,) = write_comic(script, drawn, arrange(script, options), tmp_path / f"{language or 'own'}.pdf", options)
+        assert ("Hush" in _pdf_text(pdf)) == ("Storm" in _pdf_text(pdf).title()) == bool(language)
+
+
 def test_the_pdf_has_bookmarks_and_metadata(script: Script, tmp_path: Path) -> None:
     pdf = pypdf.PdfReader(_write(script, tmp_path / "c.pdf")[0])
     assert pdf.metadata is not None

@@ -107,7 +107,7 @@ class _Composer:
         items += outlines(inked)
         items += [one.text for one in inked]
         text, language = caption_text(panel, self._options)
-        if text.strip() and frame.caption is not None:
+        if clean(text) and frame.caption is not None:
             x0, y0, x1, y1 = frame.caption
             items.append(self._text(text, "strip", language, (x0, y0 + CAPTION_PADDING, x1, y1), top=True))
         return items

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from inkcast.errors import PageError
+from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
 from inkcast.page.packing import pack
 from inkcast.page.patterns import LAYOUTS, Box, Split, capacity, cells
@@ -138,7 +139,7 @@ def _page(number: int, height: float, frames: tuple[Frame, ...], title: float, o
 
 def _title_height(script: Script, options: PageOptions) -> float:
     """Room for the title above the first page's panels; a splash keeps its whole page."""
-    if not (script.title.strip() and options.title) or options.pattern.full_bleed:
+    if not (clean(script.title) and options.title) or options.pattern.full_bleed:
         return 0.0
     return round(min(options.page_size) * 0.085, 2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from inkcast.page.breaking import clean
 from inkcast.page.options import PageOptions
 from inkcast.story.script import Line, Panel, Script
 
@@ -38,9 +39,9 @@ def _choose(own: str, translations: Mapping[str, str], options: PageOptions) -> 
     if options.language:
         wished = options.language.lower()
         for tag, text in translations.items():
-            if tag.lower() == wished and text.strip():
+            if tag.lower() == wished and clean(text):
                 return text, tag
         for tag, text in translations.items():
-            if tag.lower().split("-")[0] == wished.split("-")[0] and text.strip():
+            if tag.lower().split("-")[0] == wished.split("-")[0] and clean(text):
                 return text, tag
     return own, options.source_language
