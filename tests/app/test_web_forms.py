@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,19 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from inkcast.app.context import LOCAL, Studio
+from gradio import Error
+
+from inkcast.app.context import LOCAL, SCOPE_KEY, Studio
 from inkcast.app.jobs_rows import read_job
 from inkcast.app.project import Candidate, PanelState
 from inkcast.app.tables import JobRow
 from inkcast.app.web.boxes import as_box, colour, read_boxes
+from inkcast.app.web.comic_tab import HISTORY, history_of
 from inkcast.app.web.designer import subject_of
 from inkcast.app.web.drafts import Draft, drafts_of, painted, records, save_character, seen, with_boxes
 from inkcast.app.web.job_view import job_html
 from inkcast.app.web.maps import maps_of, overlaid
+from inkcast.app.web.page import build_web
 from inkcast.app.web.panel_facts import GONE, dressed, edited, map_colours, merged, moved_boxes, outfits, places, worn
 from inkcast.app.web.pictures import data_uri
 from inkcast.app.web.script_rows import (
@@ -113,6 +119,26 @@ def test_a_row_that_makes_no_panel_is_named(column: int, text: str, said: str) -
     rows[0][column] = text
     with pytest.raises(StoryError, match=said):
         script_of(rows, SCRIPT)
+
+
+def test_a_digit_that_makes_no_number_is_no_row_and_no_seed(tmp_path: Path) -> None:
+    rows = rows_of(SCRIPT, {})
+    rows[0][0] = "²"
+    assert script_of(rebased(rows, rows_of(SCRIPT, {}), SCRIPT), SCRIPT).panels[0].seed is None
+    assert rebased(rows, [["1", *row[1:-2], "", ""] for row in rows], SCRIPT)[0] == rows[0]
+
+    studio = Studio(tmp_path, "")
+    project = studio.projects(LOCAL).create("One", script="panels: [{description: Ann waves}]")
+    panel = project.panels[0].id
+    draw = next(
+        each.fn
+        for each in build_web(studio).fns.values()
+        if getattr(each.fn, "__qualname__", "") == "workbench.<locals>.draw"
+    )
+    request = SimpleNamespace(scope={SCOPE_KEY: LOCAL})
+    words = ["Ann waves", "", "", "", ""]
+    with pytest.raises(Error, match="the seed is '²': write a whole number"):
+        draw(request, project.id, "²", 1, panel, json.dumps(words), *words)
 
 
 def test_names_that_nobody_has_are_noted_at_their_panels(tmp_path: Path) -> None:
@@ -427,3 +453,15 @@ def test_engines_are_offered_for_a_base_that_is_not_on_this_machine(
         (folder := tmp_path / "bases" / "somebody--their-base" / part).mkdir(parents=True)
         (folder / "weights").touch()
     assert ("any-story", "any-story") in engine_choices("somebody/their-base")
+
+
+def test_the_history_shows_the_last_edits_the_newest_first(tmp_path: Path) -> None:
+    mine = Studio(tmp_path, "", False).projects(LOCAL)
+    made = mine.create("One")
+    for number in range(HISTORY):
+        mine.rename(made.id, f"Title {number}")
+    told = history_of(mine, mine.set_story(made.id, "Ann waves."))
+    assert told.count("<li") == HISTORY
+    assert "</time> story</li>" in told.partition("</li>")[0] + "</li>"
+    assert 'aria-current="true"' in told.partition("</li>")[0]
+    assert "created" not in told

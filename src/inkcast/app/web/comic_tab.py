@@ -154,7 +154,7 @@ def strip_of(projects: Projects, project: Project, chosen: str, since: float | N
 def history_of(projects: Projects, project: Project) -> str:
     """The last edits, newest first."""
     items = []
-    for revision in list(projects.history(project.id))[-HISTORY:][::-1]:
+    for revision in projects.history(project.id)[:HISTORY]:
         when = datetime.fromtimestamp(revision.when).strftime("%H:%M:%S")
         mark = ' aria-current="true"' if revision.current else ""
         items.append(f"<li{mark}><time>{when}</time> {escape(revision.what)}</li>")

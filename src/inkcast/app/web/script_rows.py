@@ -49,7 +49,7 @@ def rebased(rows: Sequence[Sequence[Any]], held: Sequence[Sequence[Any]], script
         raise ConflictError("the script got other panels in another window: the table shows them now, edit it again")
     made = []
     for row in given:
-        index = int(row[0]) - 1 if row[0].isdigit() else -1
+        index = int(row[0]) - 1 if row[0].isdecimal() else -1
         if 0 <= index < len(now):
             row = [new if cell == old else cell for cell, old, new in zip(row, before[index], now[index], strict=True)]
         made.append(row)
@@ -73,7 +73,7 @@ def script_of(rows: Sequence[Sequence[Any]], before: Script) -> Script:
         if not any(cells[1:-1]):
             continue
         label, shows, who, dialogue, caption, place, time, shot, *_ = cells
-        index = int(label) - 1 if label.isdigit() else -1
+        index = int(label) - 1 if label.isdecimal() else -1
         known = before.panels[index] if 0 <= index < len(before.panels) else None
         if not shows:
             raise StoryError(f"row {number} shows nothing: write in Shows what its picture shows, or clear the row")

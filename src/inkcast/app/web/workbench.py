@@ -125,7 +125,7 @@ def workbench(studio: Studio, opened: Opened, bar: DrawingBar) -> Workbench:
     def draw(request: gr.Request, project: str, seed: str, count: float, panel_id: str, *given: Any) -> list[Any]:
         user = studio.user(request)
         kept = text.keep(user, project, panel_id, *given)
-        if seed.strip() and not seed.strip().isdigit():
+        if seed.strip() and not seed.strip().isdecimal():
             raise UsageError(f"the seed is {seed!r}: write a whole number, or nothing for a new one")
         task = RedrawPanels((panel_id,), int(count), int(seed) if seed.strip() else None)
         return [*bar.submit(user, project, task), json.dumps(kept), bump()]
