@@ -65,6 +65,15 @@ def test_sheets_hold_every_picture_and_a_table_to_fill_in(tmp_path: Path) -> Non
         assert [row["number"] for row in csv.DictReader(table)] == [str(n) for n in range(1, 24)]
 
 
+def test_labels_filled_in_where_the_sheets_lie_survive_them(tmp_path: Path) -> None:
+    out, pictures = tmp_path / "out", np.zeros((2, 16, 16, 3), np.uint8)
+    write_sheets(pictures, out)
+    filled = "number,place,count,kinds,actions\n1,cave,2,,\n2,,,,\n"
+    (out / LABELS).write_text(filled)
+    write_sheets(pictures, out, overwrite=True, labels=out / LABELS)
+    assert (out / LABELS).read_text() == filled
+
+
 def test_the_pictures_are_those_of_the_prompts(backbone: Backbone) -> None:
     drawn = draw_unseen(backbone, 2, 5, Batching(steps=1))
     second = unseen_prompts(2, 5)[1]

@@ -23,7 +23,7 @@ from inkcast.evaluation.toon_base import without_nan
 from inkcast.evaluation.toon_report import grid
 from inkcast.evaluation.toon_words import plain, unseen_prompts
 from inkcast.events import Progress, Report, unheard
-from inkcast.files import replacing_folder, write_text
+from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.sdxl.backbone import Backbone
 from inkcast.toon.world import ACTIONS, KINDS, PLACES
@@ -64,15 +64,22 @@ def draw_unseen(
     return draw_all(base, [plain(base, one.text) for one in prompts], [one.seed for one in prompts], batching, drawn)
 
 
-def write_sheets(pictures: UInt8[np.ndarray, "n h w 3"], out: Path, overwrite: bool = False) -> None:
-    """Numbered contact sheets at twice the size, and `labels.csv` to be filled in."""
+def write_sheets(
+    pictures: UInt8[np.ndarray, "n h w 3"], out: Path, overwrite: bool = False, labels: Path | None = None
+) -> None:
+    """Numbered contact sheets at twice the size, and `labels.csv` to be filled in, or as a person filled in `labels`.
+
+    Raises:
+        OutputError: `out` holds something already that is not to be replaced, or cannot be written.
+    """
+    empty = ",".join(FIELDS) + "\n" + "".join(f"{number},,,,\n" for number in range(1, len(pictures) + 1))
+    filled = empty if labels is None else labels.read_text(encoding="utf-8")  # `labels` may lie in `out`
     with replacing_folder(out, LABELS, overwrite=overwrite) as folder:
         numbered_pictures = np.stack([numbered(picture, number) for number, picture in enumerate(pictures, 1)])
         for sheet, start in enumerate(range(0, len(pictures), COLUMNS * ROWS), 1):
             part = numbered_pictures[start : start + COLUMNS * ROWS]
             save_png(Image.fromarray(grid(part, COLUMNS)), folder / f"sheet-{sheet:02}.png")
-        rows = "".join(f"{number},,,,\n" for number in range(1, len(pictures) + 1))
-        write_text(folder / LABELS, ",".join(FIELDS) + "\n" + rows)
+        write_text(folder / LABELS, filled)
 
 
 def numbered(picture: UInt8[np.ndarray, "h w 3"], number: int) -> UInt8[np.ndarray, "h2 w2 3"]:
@@ -140,16 +147,18 @@ def evaluate_by_eye(
     overwrite: bool = False,
     report: Report = unheard,
 ) -> dict[str, Estimate]:
-    """Draws and writes the sheets; with `labels`, also `agreement.json` of the oracle with them.
+    """Draws and writes the sheets; with `labels`, also these and `agreement.json` of the oracle with them.
 
     Raises:
         UsageError: the labels cannot be read or are of more pictures than are drawn.
+        OutputError: as `write_sheets` says, before anything is drawn.
     """
+    refuse_existing(out, LABELS, overwrite=overwrite)
     seen = read_labels(labels) if labels else {}
     if seen and max(seen) > count:
         raise UsageError(f"labels '{labels}' are of {max(seen)} pictures but {count} are drawn: say --prompts")
     pictures = draw_unseen(base, count, seed, batching, report)
-    write_sheets(pictures, out, overwrite)
+    write_sheets(pictures, out, overwrite, labels)
     if not seen:
         return {}
     result = agreement(seen, oracle.scenes(pictures), figures(oracle, detector, pictures))
