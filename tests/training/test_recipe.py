@@ -49,6 +49,7 @@ def test_overrides(path: Path) -> None:
         ("name.first=x", "'name' is a value, not a table"),
         ("name=../up", "name = '../up'"),
         ("precision=int4", "precision = 'int4'"),
+        ("device=cuda:1", "device = 'cuda:1'"),
     ],
 )
 def test_wrong_settings_are_one_line(path: Path, override: str, message: str) -> None:

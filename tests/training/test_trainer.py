@@ -406,6 +406,14 @@ def test_samples_and_tensorboard(toy_recipe: Make) -> None:
     assert list(run.rglob("events.out.tfevents*"))
 
 
+def test_a_device_that_is_not_here_is_refused(toy_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    recipe = toy_recipe(steps=1, device="cuda")
+    with pytest.raises(TrainingError, match="device = cuda is not available here"):
+        train(recipe)
+    assert not recipe.folder.exists()
+
+
 def test_a_run_needs_an_end_and_a_batch_that_divides(toy_recipe: Make) -> None:
     with pytest.raises(TrainingError, match="no end"):
         train(toy_recipe(steps=0))

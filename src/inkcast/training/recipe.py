@@ -70,7 +70,8 @@ class Recipe(Table):
     """One run. `batch` counts samples per update over all processes and accumulated parts.
 
     `steps` and `max_minutes` bound the run; with both, whichever is nearer its end drives the schedule, so that a run
-    of stated length ends annealed. `parameters` is the objective's own table, checked by that objective.
+    of stated length ends annealed. `device` "auto" is a GPU where there is one. `parameters` is the objective's own
+    table, checked by that objective.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
@@ -84,7 +85,7 @@ class Recipe(Table):
     batch: int = Field(default=8, ge=1)
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     channels_last: bool = False
     compile: bool = False
     gradient_checkpointing: bool = False

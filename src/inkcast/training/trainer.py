@@ -274,14 +274,17 @@ def channels_last(module: nn.Module) -> None:
 
 
 def start_accelerator(recipe: Recipe) -> Accelerator:
+    """Raises `TrainingError` for TensorBoard that is not installed and for a device that is not here."""
     if recipe.tensorboard and not is_tensorboard_available():
         raise TrainingError("tensorboard = true, but TensorBoard is not installed: pip install 'inkcast[train]'")
+    here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if recipe.device not in ("auto", "cpu") and (here is None or here.type != recipe.device):
+        raise TrainingError(f"device = {recipe.device} is not available here: set device=auto or device=cpu")
     # unless it is told, accelerate takes torchrun's processes on a CPU for strangers to each other
-    no_device = not torch.accelerator.is_available()
     accelerator = Accelerator(
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.accumulate,
-        cpu=recipe.device == "cpu" or no_device,
+        cpu=recipe.device == "cpu" or here is None,
         log_with="tensorboard" if recipe.tensorboard else None,
         project_dir=str(recipe.folder),
     )
