@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from inkcast.training.objective import OBJECTIVES, build_objective, generator
 from inkcast.training.recipe import Recipe, Schedule, load_recipe
 from inkcast.training.schedule import done, rate
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 
 @pytest.fixture
@@ -28,6 +30,15 @@ def test_shipped_recipes_fit_their_objectives(recipe: Path) -> None:
     read = load_recipe(recipe)
     assert read.steps or read.max_minutes
     import_module(OBJECTIVES[read.objective].module).Parameters.model_validate(read.parameters)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_documented_dry_run_delivers_nothing(recipe: Path) -> None:
+    documented = re.search(r"`([^`]+)` is a dry run", (ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+    assert documented is not None
+    read = load_recipe(recipe, documented[1].removeprefix("--set ").split(" --set "))
+    assert read.steps == 2
+    assert read.export is None
 
 
 def test_overrides(path: Path) -> None:
