@@ -262,6 +262,30 @@ def test_a_run_is_not_overwritten_nor_resumed_as_another(toy_recipe: Make) -> No
         train(toy_recipe(batch=4, parameters={"dropout": 0.1}), resume=True)
 
 
+def test_a_damaged_record_of_a_run_is_named(toy_recipe: Make) -> None:
+    run = train(toy_recipe(steps=3))
+    whole = {name: (run / name).read_text() for name in ("recipe.json", "data.json", "export/export.json")}
+    last = next(run.glob("checkpoints/*/progress.json"))
+    for path, remedy in (
+        (run / "recipe.json", "start anew with init="),
+        (run / "data.json", "remove it to go on"),
+        (last, "remove that checkpoint"),
+    ):
+        kept = path.read_text()
+        for damage in ("", "{", "[]", "\x00"):
+            path.write_text(damage)
+            with pytest.raises(TrainingError, match=rf"{path.name}.*: {remedy}"):
+                train(toy_recipe(steps=4), resume=True)
+        path.write_text(kept)
+    last.write_text("{}")
+    with pytest.raises(TrainingError, match="of another version"):
+        train(toy_recipe(steps=4), resume=True)
+    last.write_text(kept)
+    (run / "export" / "export.json").write_text("{")
+    train(toy_recipe(steps=3), resume=True)
+    assert (run / "export" / "export.json").read_text() == whole["export/export.json"]
+
+
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_run_killed_before_its_first_checkpoint_begins_again(toy_recipe: Make, resume: bool) -> None:
     with pytest.raises(CrashError):

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -50,9 +51,23 @@ class Progress:
 
 
 def read_progress(folder: Path) -> Progress:
-    """Of a whole checkpoint; older ones do not tell what was not logged."""
-    told = json.loads((folder / MARKER).read_text())
-    return Progress(told["updates"], told["seconds"], Unlogged(**told.get("unlogged", {})))
+    """Of a whole checkpoint; older ones do not tell what was not logged. Raises `TrainingError` for a damaged one."""
+    told = read_record(folder / MARKER, "remove that checkpoint and --resume from the one before")
+    try:
+        return Progress(told["updates"], told["seconds"], Unlogged(**told.get("unlogged", {})))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{folder / MARKER} is of another version: remove that checkpoint") from error
+
+
+def read_record(path: Path, remedy: str) -> dict[str, Any]:
+    """A JSON file of a run. Raises `TrainingError` naming it, with the remedy, if it cannot be read."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"cannot read {path}: {remedy}") from error
+    if not isinstance(told, dict):
+        raise TrainingError(f"{path} is damaged: {remedy}")
+    return told
 
 
 def existing(run: Path) -> list[Path]:

@@ -32,7 +32,7 @@ def claim(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) 
     if resume and not (checkpoints.existing(folder) or (folder / RECIPE).exists()):
         raise TrainingError(f"nothing to resume in {folder}: no run was begun there; start without --resume")
     if resume and (folder / RECIPE).exists():
-        before = json.loads((folder / RECIPE).read_text())
+        before = checkpoints.read_record(folder / RECIPE, f"start anew {anew(folder)}")
         now = json.loads(recipe.model_dump_json())
         if (folder / DATA).exists():
             for each in (before, now):
@@ -55,7 +55,7 @@ def begin(folder: Path, recipe: Recipe, resume: bool, accelerator: Accelerator, 
     """
     data, path = fingerprints(recipe.parameters), folder / DATA
     if resume and path.exists():
-        before = json.loads(path.read_text())
+        before = checkpoints.read_record(path, "remove it to go on without knowing whether the data have changed")
         for name in sorted(before.keys() | data.keys()):
             if before.get(name) != data.get(name):
                 raise TrainingError(

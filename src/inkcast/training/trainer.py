@@ -227,8 +227,10 @@ class Run:
         """Whether the export is not the last checkpoint's: the run was killed between the two."""
         if not self.accelerator.is_main_process:
             return False
-        path = self.folder / "export" / EXPORTED
-        return not path.is_file() or json.loads(path.read_text())["step"] != self.progress.updates
+        with contextlib.suppress(TrainingError):
+            found = checkpoints.read_record(self.folder / "export" / EXPORTED, "it is written anew")
+            return bool(found.get("step") != self.progress.updates)
+        return True
 
     def export(self) -> None:
         with self.averaged() as objective:
