@@ -28,3 +28,15 @@ Report = Callable[[Event], None]
 
 def unheard(event: Event) -> None:
     """A report to nobody."""
+
+
+def counted(report: Report, stage: str, total: int) -> Callable[[int], None]:
+    """Called with how many more are done, tells how far the stage is."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        report(Progress(stage, done, total))
+
+    return more

@@ -22,7 +22,7 @@ from inkcast.evaluation.oracle import LookReading, OracleReader, SceneReading
 from inkcast.evaluation.toon_base import without_nan
 from inkcast.evaluation.toon_report import grid
 from inkcast.evaluation.toon_words import plain, unseen_prompts
-from inkcast.events import Progress, Report, unheard
+from inkcast.events import Report, counted, unheard
 from inkcast.files import refuse_existing, replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.sdxl.backbone import Backbone
@@ -54,13 +54,7 @@ def draw_unseen(
     base: Backbone, count: int, seed: int, batching: Batching, report: Report = unheard
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Pictures of unseen prompts, looks mentioned half of the time, as `evaluate toon-base` draws them."""
-    prompts, done = unseen_prompts(count, seed), 0
-
-    def drawn(few: int) -> None:
-        nonlocal done
-        done += few
-        report(Progress("words", done, count))
-
+    prompts, drawn = unseen_prompts(count, seed), counted(report, "words", count)
     return draw_all(base, [plain(base, one.text) for one in prompts], [one.seed for one in prompts], batching, drawn)
 
 

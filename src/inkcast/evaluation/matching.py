@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy.optimize import linear_sum_assignment
 
+from inkcast.evaluation.intervals import Estimate, bootstrap
 from inkcast.evaluation.oracle import LookReading, OracleReader
 from inkcast.toon.world import ATTRIBUTES, Look
 from inkcast.vision.detector import ToonDetector
@@ -69,6 +70,12 @@ def member_accuracy(look: Look, reading: LookReading | None, names: Sequence[str
 def likeness(look: Look, reading: LookReading) -> float:
     """The mean probability of the look's own values, kind included."""
     return sum(reading.probability(name, getattr(look, name)) for name in ATTRIBUTES) / len(ATTRIBUTES)
+
+
+def swap_rate(matched: Sequence[Matched], names: Sequence[str] = SCORED) -> Estimate:
+    """`Matched.swaps` over pictures, each weighing as much as is asked of it."""
+    asked = [(swapped, count) for swapped, count in (one.swaps(names) for one in matched) if count]
+    return bootstrap([swapped / count for swapped, count in asked], [count for _, count in asked])
 
 
 def figures(

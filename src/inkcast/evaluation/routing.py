@@ -84,6 +84,15 @@ class Routing:
     steps: Mapping[int, Estimate]
     people: Mapping[int, Estimate]
 
+    @property
+    def parts(self) -> Mapping[str, Estimate]:
+        """All but the finer layers together, as tables call them."""
+        return {
+            **{f"finer layers, t = {step}": one for step, one in self.steps.items()},
+            **{f"finer layers, subjects: {count}": one for count, one in self.people.items()},
+            **self.layers,
+        }
+
 
 def routing_cases(count: int, seed: int, side: int) -> list[RoutingCase]:
     """`count` scenes of the test split in which every character shows on 2 % of the pixels, kinds named only."""
@@ -233,10 +242,8 @@ def apart(ious: Sequence[Iou], others: Sequence[Iou]) -> list[Iou]:
 
 def write_routing(out: Path, found: Routing, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """`routing.json` and `routing.md` in the folder `out`. Raises `OutputError` if that holds something else."""
-    rows = [["finer layers together", str(found.finer)]]
-    rows += [[f"finer layers, t = {step}", str(one)] for step, one in found.steps.items()]
-    rows += [[f"finer layers, subjects: {count}", str(one)] for count, one in found.people.items()]
-    rows += [[layer, str(one)] for layer, one in found.layers.items()]
+    whole = {"finer layers together": found.finer, **found.parts}
+    rows = [[where, str(one)] for where, one in whole.items()]
     with replacing_folder(out, RESULTS, overwrite=overwrite) as folder:
         figures = without_nan({"facts": dict(facts), **asdict(found)})
         write_text(folder / RESULTS, json.dumps(figures, indent=2, allow_nan=False) + "\n")

@@ -34,7 +34,7 @@ from inkcast.evaluation.toon_report import grid, markdown, with_references
 from inkcast.evaluation.toon_told import PHRASES, evaluate_told, told_cases
 from inkcast.evaluation.toon_truth import Truth, unseen
 from inkcast.evaluation.toon_words import evaluate_words, unseen_prompts
-from inkcast.events import Progress, Report, unheard
+from inkcast.events import Progress, Report, counted, unheard
 from inkcast.files import replacing_folder, write_text
 from inkcast.images import save_png
 from inkcast.sdxl.backbone import Backbone, load_backbone
@@ -168,13 +168,7 @@ def measure_autoencoder(base: Backbone, oracle: OracleReader, truths: Sequence[T
 
 def measure_words(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report: Report) -> dict[str, Any]:
     prompts = unseen_prompts(plan.prompts, plan.seed)
-    started, done = time.monotonic(), 0
-
-    def drawn(count: int) -> None:
-        nonlocal done
-        done += count
-        report(Progress("words", done, plan.prompts))
-
+    started, drawn = time.monotonic(), counted(report, "words", plan.prompts)
     result = evaluate_words(base, seeing.oracle, seeing.detector, prompts, plan.batching, drawn)
     save_png(Image.fromarray(grid(result.pictures[:32], 8)), folder / "words.png")
     write_text(folder / "words.txt", "".join(f"{prompt.text}\n" for prompt in prompts[:32]))
@@ -196,13 +190,8 @@ def measure_looks(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report
             engine = None
         elif engine is None or engine.name != name:
             engine = load_engine(name, base)
-        title, done = name or "text only", 0
-
-        def drawn(count: int, stage: str = f"{title}, {people}") -> None:
-            nonlocal done
-            done += count
-            report(Progress(stage, done, plan.looks))
-
+        title = name or "text only"
+        drawn = counted(report, f"{title}, {people}", plan.looks)
         looks = evaluate_looks(base, engine, seeing.oracle, seeing.detector, cases, plan.batching, drawn)
         shown = with_references([case.cast for case in cases[:8]], looks.pictures[:8], REFERENCE_SIDE)
         save_png(Image.fromarray(shown), folder / f"looks-{title.replace(' ', '-')}-{people}.png")
@@ -217,13 +206,7 @@ def measure_told(base: Backbone, seeing: Eyes, plan: Plan, folder: Path, report:
     rows: list[dict[str, Any]] = []
     for people in plan.people:
         cases = {phrase: told_cases(phrase, plan.told, people, plan.seed) for phrase in PHRASES}
-        done, everything = 0, sum(map(len, cases.values()))
-
-        def drawn(count: int, people: int = people, total: int = everything) -> None:
-            nonlocal done
-            done += count
-            report(Progress(f"told, {people}", done, total))
-
+        drawn = counted(report, f"told, {people}", sum(map(len, cases.values())))
         for phrase, own in cases.items():
             if own:
                 found, pictures = evaluate_told(base, oracle, detector, phrase, own, plan.batching, drawn)

@@ -16,7 +16,7 @@ from inkcast.cast.character import Character, CharacterId, Reference
 from inkcast.engines.engine import Conditioning, Engine, Member, PanelPrompt, Style
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
-from inkcast.evaluation.matching import SCORED, Case, match
+from inkcast.evaluation.matching import SCORED, Case, match, swap_rate
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_words import plain
 from inkcast.sdxl.backbone import Backbone
@@ -147,13 +147,12 @@ def evaluate_looks(
         pictures = draw_all(base, made, [case.seed for case in cases], batching.of(engine, base), progress)
     matched = match(oracle, detector, [Case(case.cast) for case in cases], pictures)
     scenes = oracle.scenes(pictures)
-    swaps = [one.swaps() for one in matched]
     return Looks(
         engine.name if engine else "text only",
         len(cases[0].cast),
         bootstrap([one.accuracy() for one in matched]),
         {name: float(np.mean([one.accuracy((name,)) for one in matched])) for name in SCORED},
-        bootstrap([a / b for a, b in swaps if b], [b for _, b in swaps if b]),
+        swap_rate(matched),
         float(np.mean([sum(r is not None for r in one.readings) / len(one.readings) for one in matched])),
         bootstrap([float(reading.words["place"] == case.place) for reading, case in zip(scenes, cases, strict=True)]),
         bootstrap([one.acting(case.action) for one, case in zip(matched, cases, strict=True)]),

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from inkcast.evaluation.batches import Batching, draw_all
 from inkcast.evaluation.intervals import Estimate, bootstrap
-from inkcast.evaluation.matching import Case, Matched, match
+from inkcast.evaluation.matching import Case, Matched, match, swap_rate
 from inkcast.evaluation.oracle import OracleReader
 from inkcast.evaluation.toon_looks import STYLE, LookCase, look_cases
 from inkcast.evaluation.toon_words import plain
@@ -64,10 +64,5 @@ def evaluate_told(
 
 def told_of(attribute: str, matched: Sequence[Matched]) -> Told:
     """Means over pictures."""
-    swaps = [one.swaps((attribute,)) for one in matched]
-    return Told(
-        attribute,
-        len(matched[0].case.cast),
-        bootstrap([one.accuracy((attribute,)) for one in matched]),
-        bootstrap([a / b for a, b in swaps if b], [b for _, b in swaps if b]),
-    )
+    right = bootstrap([one.accuracy((attribute,)) for one in matched])
+    return Told(attribute, len(matched[0].case.cast), right, swap_rate(matched, (attribute,)))

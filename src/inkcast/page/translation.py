@@ -38,10 +38,11 @@ def _choose(own: str, translations: Mapping[str, str], options: PageOptions) -> 
     """
     if options.language:
         wished = options.language.lower()
-        for tag, text in translations.items():
-            if tag.lower() == wished and clean(text):
+        written = {tag: text for tag, text in translations.items() if clean(text)}
+        for tag, text in written.items():
+            if tag.lower() == wished:
                 return text, tag
-        for tag, text in translations.items():
-            if tag.lower().split("-")[0] == wished.split("-")[0] and clean(text):
+        for tag, text in written.items():
+            if tag.lower().split("-")[0] == wished.split("-")[0]:
                 return text, tag
     return own, options.source_language

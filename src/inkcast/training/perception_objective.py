@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from inkcast.training.objective import Source
 
 @dataclass(frozen=True)
 class NetObjective:
-    """`module` holds the net that is exported as `net`, beside what only its training needs."""
+    """`module` holds the net that is exported as `net`, beside what only its training needs; `save` writes it."""
 
     module: Any
     source: Source
+    save: Callable[[Any, Path], None] = save_net
 
     def picture(self) -> Tensor | None:
         return None
 
     def export(self, folder: Path) -> None:
-        save_net(self.module.net, folder)
+        self.save(self.module.net, folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from inkcast.toon.labels import SUBJECT_HEADS
 from inkcast.toon.nets import CaptionEncoder, Heads
 from inkcast.training.perception_augment import degrade
 from inkcast.training.perception_data import SHEET_SIDE
+from inkcast.training.perception_objective import NetObjective
 from inkcast.training.perception_oracle import choice_loss
 from inkcast.training.perception_views import ViewParameters, ViewSource, agreement
 from inkcast.training.recipe import Recipe
@@ -75,25 +75,16 @@ class VisionModule(nn.Module):
         }
 
 
-@dataclass(frozen=True)
-class VisionObjective:
-    module: VisionModule
-    source: ViewSource
-
-    def picture(self) -> Tensor | None:
-        return None
-
-    def export(self, folder: Path) -> None:
-        """A standard `CLIPVisionModelWithProjection` folder in fp16, with its `preprocessor_config.json`."""
-        state = {name: value.half() for name, value in self.module.net.state_dict().items()}
-        self.module.net.save_pretrained(folder, state_dict=state)
-        side = {"height": SHEET_SIDE, "width": SHEET_SIDE}
-        processor = CLIPImageProcessorPil(
-            size={"shortest_edge": SHEET_SIDE}, crop_size=side, image_mean=[MEAN] * 3, image_std=[STD] * 3
-        )
-        processor.save_pretrained(folder)
+def save_vision(net: CLIPVisionModelWithProjection, folder: Path) -> None:
+    """A standard `CLIPVisionModelWithProjection` folder in fp16, with its `preprocessor_config.json`."""
+    net.save_pretrained(folder, state_dict={name: value.half() for name, value in net.state_dict().items()})
+    side = {"height": SHEET_SIDE, "width": SHEET_SIDE}
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": SHEET_SIDE}, crop_size=side, image_mean=[MEAN] * 3, image_std=[STD] * 3
+    )
+    processor.save_pretrained(folder)
 
 
-def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> VisionObjective:
+def build(parameters: Parameters, recipe: Recipe, device: torch.device) -> NetObjective:
     source = ViewSource(parameters.open(), parameters.fewest, recipe.seed)
-    return VisionObjective(VisionModule(parameters, len(source.words)).to(device), source)
+    return NetObjective(VisionModule(parameters, len(source.words)).to(device), source, save=save_vision)

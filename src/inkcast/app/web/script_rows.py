@@ -49,11 +49,17 @@ def rebased(rows: Sequence[Sequence[Any]], held: Sequence[Sequence[Any]], script
         raise ConflictError("the script got other panels in another window: the table shows them now, edit it again")
     made = []
     for row in given:
-        index = int(row[0]) - 1 if row[0].isdecimal() else -1
-        if 0 <= index < len(now):
+        index = _index(row[0], len(now))
+        if index is not None:
             row = [new if cell == old else cell for cell, old, new in zip(row, before[index], now[index], strict=True)]
         made.append(row)
     return made
+
+
+def _index(label: str, panels: int) -> int | None:
+    """Of the panel that a row's number means, from 0; None for one that there is not."""
+    number = int(label) if label.isdecimal() else 0
+    return number - 1 if 1 <= number <= panels else None
 
 
 def texts(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
@@ -73,8 +79,8 @@ def script_of(rows: Sequence[Sequence[Any]], before: Script) -> Script:
         if not any(cells[1:-1]):
             continue
         label, shows, who, dialogue, caption, place, time, shot, *_ = cells
-        index = int(label) - 1 if label.isdecimal() else -1
-        known = before.panels[index] if 0 <= index < len(before.panels) else None
+        index = _index(label, len(before.panels))
+        known = None if index is None else before.panels[index]
         if not shows:
             raise StoryError(f"row {number} shows nothing: write in Shows what its picture shows, or clear the row")
         changes: dict[str, Any] = {

@@ -83,12 +83,8 @@ def compared(claim: Claim, read: Mapping[str, Sequence[Iou]]) -> list[Row]:
 
 
 def _rows(arm: str, found: Routing, less: str = "") -> list[Row]:
-    return [
-        Row(f"finer layers{less}", arm, "routing IoU", found.finer),
-        *(Row(f"finer layers, t = {step}{less}", arm, "routing IoU", one) for step, one in found.steps.items()),
-        *(Row(f"finer layers, subjects: {n}{less}", arm, "routing IoU", one) for n, one in found.people.items()),
-        *(Row(f"{layer}{less}", arm, "routing IoU", one) for layer, one in found.layers.items()),
-    ]
+    whole = {"finer layers": found.finer, **found.parts}
+    return [Row(f"{where}{less}", arm, "routing IoU", one) for where, one in whole.items()]
 
 
 @torch.no_grad()
